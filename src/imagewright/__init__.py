@@ -1,0 +1,1 @@
+"""Builds Azure VM images from an Azure Image Builder template."""

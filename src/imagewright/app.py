@@ -1,0 +1,1 @@
+"""The only file that knows everybody: validate, plan, build, cleanup."""

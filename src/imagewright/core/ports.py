@@ -1,0 +1,161 @@
+"""The interfaces between the engine and the world. Adapters satisfy them; nobody inherits from them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+from imagewright.core.actions import InstallUpdates, Reboot, Remote, Run, Staged
+from imagewright.core.clock import Deadline
+from imagewright.core.disk import Disk
+from imagewright.core.errors import Diagnostic
+from imagewright.core.events import Stream
+from imagewright.core.ownership import Owned, Owner
+from imagewright.core.plan import ExactSource, MachineSpec, Plan, Source, Target
+from imagewright.core.result import RunOutput
+
+OutputSink = Callable[[str, Stream], None]
+"""Receives one line of guest output, without its line end, as it comes."""
+
+
+class Staging(Protocol):
+    """The storage that hands artifacts to the guest. Content is addressed by its SHA-256."""
+
+    def fetch(self, remote: Remote, deadline: Deadline) -> Staged:
+        """Read `remote`, check its checksum, keep it. Raises FetchError with the URI and the reason."""
+        ...
+
+    def path(self, staged: Staged) -> Path:
+        """The bytes as a file on this machine."""
+        ...
+
+
+class Guest(Protocol):
+    """The inside of a machine, through a communicator. Raises PlatformError when the connection is lost for good."""
+
+    def run(self, run: Run, content: bytes, output: OutputSink, deadline: Deadline) -> int:
+        """Run the script `content` as `run` says and return its exit code."""
+        ...
+
+    def upload(self, content: bytes | Path, destination: str, mode: int, deadline: Deadline) -> None:
+        """Write a file with the rights of the build user. Raises PlatformError with the guest's reason."""
+        ...
+
+    def reboot(self, reboot: Reboot, output: OutputSink, deadline: Deadline) -> None:
+        """Restart and return when the guest answers again."""
+        ...
+
+    def install_updates(self, updates: InstallUpdates, output: OutputSink, deadline: Deadline) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class Machine(Protocol):
+    """A build VM that runs and whose guest answers."""
+
+    @property
+    def guest(self) -> Guest: ...
+
+    def checkpoint(self, key: str, note: str) -> None:
+        """Keep the state of this moment under `key`; the machine goes on. `note` is for people (`cache list`)."""
+        ...
+
+    def capture(self, key: str, deadline: Deadline) -> Disk:
+        """Power off the deprovisioned machine and hand out its disk, also kept under `key` unless that is `""`."""
+        ...
+
+    def access(self) -> str:
+        """How a person reaches this machine, for `errorHandling: abort`."""
+        ...
+
+    def keep(self) -> None:
+        """Leave the machine running after the build; it stays in the ledger."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A checkpoint or a captured disk in the cache. `size` in bytes on disk (or billed), `expires` if it will."""
+
+    key: str
+    kind: str
+    note: str
+    size: int
+    created: datetime
+    used: datetime
+    expires: datetime | None = None
+    parent: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CacheLimits:
+    """What may stay: `size` bytes in all, nothing unused for longer than `age` seconds. None: no limit."""
+
+    size: int | None = None
+    age: float | None = None
+
+
+class Cache(Protocol):
+    """The checkpoints of a platform."""
+
+    def list(self) -> Sequence[Kept]: ...
+
+    def prune(self, limits: CacheLimits) -> Sequence[Kept]:
+        """Delete what is over the limits, least recently used first, and return what was deleted."""
+        ...
+
+    def has(self, key: str) -> bool:
+        """Whether a checkpoint is there and looks whole; used for `plan`, decides nothing."""
+        ...
+
+
+class Platform(Protocol):
+    """Where machines come from."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def cache(self) -> Cache: ...
+
+    def check(self, plan: Plan) -> Iterable[Diagnostic]:
+        """What of the plan cannot be done here, before anything is created. Reads only."""
+        ...
+
+    def resolve(self, source: Source, plan: Plan, deadline: Deadline) -> ExactSource:
+        """`latest` to an exact version, and the facts of the image. May download or bootstrap it."""
+        ...
+
+    def machine_facts(self, source: ExactSource, machine: MachineSpec) -> tuple[tuple[str, str], ...]:
+        """What of the machine makes a checkpoint unusable elsewhere: counted in the first key."""
+        ...
+
+    def boot(self, source: ExactSource | Disk, plan: Plan, owner: Owner, deadline: Deadline) -> Machine:
+        """A new machine from a source, or a second one from a captured disk; its guest answers."""
+        ...
+
+    def resume(self, key: str, plan: Plan, owner: Owner, deadline: Deadline) -> Machine | None:
+        """The machine as it was at `key`, or None when there is no usable checkpoint."""
+        ...
+
+    def captured(self, key: str) -> Disk | None:
+        """The disk that was captured under `key`, if it was kept and is whole."""
+        ...
+
+    def using(self, keys: Sequence[str]) -> AbstractContextManager[None]:
+        """While this is held, nobody prunes these checkpoints."""
+        ...
+
+    def publish(
+        self, disk: Disk, target: Target, source: ExactSource, plan: Plan, owner: Owner, deadline: Deadline
+    ) -> RunOutput:
+        """Write `disk` to `target`. Raises DistributionError; a version that exists is never overwritten."""
+        ...
+
+    def delete(self, owned: Owned, deadline: Deadline) -> None:
+        """Delete something of ours. What is gone already is no error."""
+        ...
