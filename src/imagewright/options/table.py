@@ -1,0 +1,258 @@
+"""The one table of options. A row is a field of `Options`: its type, its default, its spelling, its help.
+
+The command line, the action's inputs, the task's inputs and `docs/reference/options.md` are generated from here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from imagewright.core.errors import OptionsError
+from imagewright.core.plan import OnError
+from imagewright.options.layers import Layer, Provenance, Value, strongest
+from imagewright.options.parse import default_of
+from imagewright.options.row import ALL, Command, Group, Kind, Option
+
+
+class CacheMode(StrEnum):
+    """Which checkpoints a build keeps: none, the last one, one after each step, or those that are worth it."""
+
+    NONE = "none"
+    LAST = "last"
+    ALL = "all"
+    AUTO = "auto"
+
+
+class EventFormat(StrEnum):
+    TEXT = "text"
+    JSONL = "jsonl"
+
+
+class ReportFormat(StrEnum):
+    TEXT = "text"
+    JSON = "json"
+
+
+class Color(StrEnum):
+    AUTO = "auto"
+    ALWAYS = "always"
+    NEVER = "never"
+
+
+class Accelerator(StrEnum):
+    AUTO = "auto"
+    KVM = "kvm"
+    TCG = "tcg"
+
+
+def row(
+    help: str,  # noqa: A002 - argparse's own word
+    group: Group,
+    commands: frozenset[Command],
+    **more: Any,
+) -> Any:
+    """A field of `Options` and its row of the table at once; `more` are the other fields of `Option`."""
+    option = Option(help=help, group=group, commands=commands, **more)
+    return field(default=default_of(option), metadata={"option": option})
+
+
+READS = frozenset({Command.BUILD, Command.PLAN, Command.VALIDATE})
+PLANS = frozenset({Command.BUILD, Command.PLAN})
+BUILDS = frozenset({Command.BUILD})
+CACHES = frozenset({Command.CACHE_LIST, Command.CACHE_PRUNE})
+REPORTS = frozenset({Command.PLAN, Command.VALIDATE, Command.CACHE_LIST, Command.CACHE_PRUNE, Command.DOCTOR})
+MACHINES = PLANS | CACHES | {Command.DOCTOR}
+SWEEPS = frozenset({Command.CLEANUP})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """The options of one call, read and checked. A field that the command does not know has its default."""
+
+    templates: tuple[str, ...] = row(
+        "the image template: an AIB body or an ARM template, as JSON or YAML; `-` is standard input",
+        Group.TEMPLATE, READS, name="template", metavar="TEMPLATE", positional=True, repeatable=True, required=True,
+        env=None,
+    )  # fmt: skip
+    name: str = row(
+        "which image template, where the file holds several",
+        Group.TEMPLATE, PLANS, metavar="TEMPLATE",
+    )  # fmt: skip
+    parameters: Path | None = row(
+        "an ARM parameters file",
+        Group.TEMPLATE, READS, kind=Kind.PATH, metavar="FILE",
+    )  # fmt: skip
+    overrides: tuple[tuple[str, str], ...] = row(
+        "the value of one template parameter; stronger than the parameters file",
+        Group.TEMPLATE, READS, name="set", kind=Kind.ASSIGNMENT, repeatable=True, metavar="NAME=VALUE",
+    )  # fmt: skip
+    artifacts: Path | None = row(
+        "a folder of build artifacts that is put into the image before the first customizer runs",
+        Group.TEMPLATE, PLANS, kind=Kind.PATH, metavar="DIR",
+    )  # fmt: skip
+    source_disk: Path | None = row(
+        "start from this qcow2, raw or VHD file instead of the template's source",
+        Group.TEMPLATE, PLANS, kind=Kind.PATH, metavar="FILE",
+    )  # fmt: skip
+
+    platform: str = row(
+        "where the build runs: QEMU on this machine, your own Azure subscription, or the AIB service",
+        Group.BUILD, MACHINES, kind=Kind.CHOICE, choices=("local", "azure", "service"), default="local",
+    )  # fmt: skip
+    output: Path = row(
+        "where files that come out are written",
+        Group.BUILD, PLANS, kind=Kind.PATH, default="out", short="-o", metavar="DIR",
+    )  # fmt: skip
+    result: Path | None = row(
+        "write what came out, or what went wrong, to this file as JSON",
+        Group.BUILD, BUILDS, kind=Kind.PATH, metavar="FILE",
+    )  # fmt: skip
+    on_error: OnError | None = row(
+        "after a failed step: delete the machine, or keep it and say how to reach it; overrides `errorHandling`",
+        Group.BUILD, BUILDS, kind=Kind.CHOICE, choices=OnError,
+    )  # fmt: skip
+    timeout: int | None = row(
+        "how many minutes the build may take; overrides `buildTimeoutInMinutes`",
+        Group.BUILD, PLANS, kind=Kind.INTEGER, minimum=1, metavar="MINUTES",
+    )  # fmt: skip
+
+    cache: CacheMode = row(
+        "which checkpoints this build keeps; those that are there are used in any case",
+        Group.CACHE, PLANS, kind=Kind.CHOICE, choices=CacheMode, default="auto",
+    )  # fmt: skip
+    no_cache: bool = row(
+        "use no checkpoint and keep none",
+        Group.CACHE, PLANS, kind=Kind.BOOLEAN,
+    )  # fmt: skip
+    cache_size: int | None = row(
+        "how much checkpoints may take in all, the least recently used go first; `none` for no limit",
+        Group.CACHE, BUILDS | {Command.CACHE_PRUNE}, kind=Kind.SIZE, default="20GiB", metavar="SIZE",
+    )  # fmt: skip
+    cache_age: float | None = row(
+        "how long a checkpoint may lie unused; `none` for no limit",
+        Group.CACHE, BUILDS | {Command.CACHE_PRUNE}, kind=Kind.AGE, default="30d", metavar="AGE",
+    )  # fmt: skip
+
+    memory: int | None = row(
+        "memory of the build VM in MiB",
+        Group.LOCAL, PLANS, kind=Kind.INTEGER, minimum=128, metavar="MIB",
+    )  # fmt: skip
+    cpus: int | None = row(
+        "processors of the build VM",
+        Group.LOCAL, PLANS, kind=Kind.INTEGER, minimum=1, metavar="COUNT",
+    )  # fmt: skip
+    accelerator: Accelerator = row(
+        "how QEMU runs the build VM; `auto` takes KVM where it really works",
+        Group.LOCAL, PLANS | {Command.DOCTOR}, kind=Kind.CHOICE, choices=Accelerator, default="auto",
+    )  # fmt: skip
+
+    subscription: str = row(
+        "the Azure subscription's id: what `subscription()` means in a template, and where the azure platform builds",
+        Group.AZURE, READS | CACHES | SWEEPS, metavar="ID", env=("IMAGEWRIGHT_SUBSCRIPTION", "AZURE_SUBSCRIPTION_ID"),
+    )  # fmt: skip
+    resource_group: str = row(
+        "the resource group: what `resourceGroup()` means in a template, and where results go by default",
+        Group.AZURE, READS | CACHES | SWEEPS, metavar="NAME",
+    )  # fmt: skip
+    location: str = row(
+        "the Azure region of the resource group",
+        Group.AZURE, READS, metavar="REGION",
+    )  # fmt: skip
+
+    ledger: Path | None = row(
+        "clean up what this ledger lists, instead of every ledger under the home directory",
+        Group.CLEANUP, SWEEPS, kind=Kind.PATH, metavar="FILE", pipeline=False,
+    )  # fmt: skip
+    older_than: float | None = row(
+        "only builds that started longer ago than this",
+        Group.CLEANUP, SWEEPS, kind=Kind.AGE, metavar="AGE", pipeline=False,
+    )  # fmt: skip
+    force: bool = row(
+        "also builds whose process is still alive",
+        Group.CLEANUP, SWEEPS, kind=Kind.BOOLEAN, pipeline=False, env=None,
+    )  # fmt: skip
+
+    events: EventFormat = row(
+        "how the build is told: lines for people on standard error, or one JSON object per event on standard output",
+        Group.OUTPUT, BUILDS, name="format", kind=Kind.CHOICE, choices=EventFormat, default="text",
+        pipeline=False, env=None,
+    )  # fmt: skip
+    report: ReportFormat = row(
+        "how the answer is written",
+        Group.OUTPUT, REPORTS, name="format", kind=Kind.CHOICE, choices=ReportFormat, default="text",
+        pipeline=False, env=None,
+    )  # fmt: skip
+    quiet: bool = row(
+        "say nothing but warnings, errors and results",
+        Group.OUTPUT, ALL, kind=Kind.BOOLEAN, short="-q", pipeline=False,
+    )  # fmt: skip
+    verbose: bool = row(
+        "say every decision",
+        Group.OUTPUT, ALL, kind=Kind.BOOLEAN, short="-v",
+    )  # fmt: skip
+    color: Color = row(
+        "colours and the live view; `auto` means on a terminal, unless `NO_COLOR` is set",
+        Group.OUTPUT, ALL, kind=Kind.CHOICE, choices=Color, default="auto", pipeline=False,
+    )  # fmt: skip
+    home: Path = row(
+        "where checkpoints, images, downloads and ledgers are kept (`$XDG_DATA_HOME/imagewright` if that is set)",
+        Group.OUTPUT, ALL, kind=Kind.PATH, default="~/.local/share/imagewright", metavar="DIR",
+    )  # fmt: skip
+
+    given: tuple[tuple[str, Value], ...] = field(default=(), compare=False)
+    """Every value that is not a default, by field, with its provenance."""
+
+    @property
+    def template(self) -> str:
+        """The one template of a command that takes one."""
+        match self.templates:
+            case (only,):
+                return only
+            case ():
+                raise OptionsError("no template was given", hint="name a file, or `-` for standard input")
+            case _:
+                raise OptionsError("more than one template was given", hint="one call builds one file")
+
+    def origin_of(self, field: str) -> Value:
+        """Where the value of `field` came from."""
+        default = Value(getattr(self, field), Provenance.DEFAULT)
+        return dict(self.given).get(field, default)
+
+
+TABLE: tuple[Option, ...] = tuple(
+    replace(option, field=each.name, name=option.name or each.name.replace("_", "-"))
+    for each in fields(Options)
+    if (option := each.metadata.get("option")) is not None
+)
+
+
+def rows(command: Command) -> tuple[Option, ...]:
+    """The options that `command` takes, in the order of the table."""
+    return tuple(option for option in TABLE if command in option.commands)
+
+
+def assemble(*layers: Layer) -> Options:
+    """Options out of layers of values, checked against each other. Raises OptionsError."""
+    given = strongest(*layers)
+    values: dict[str, Any] = {name: value.value for name, value in given.items()}
+    options = Options(**values, given=tuple(given.items()))
+    _refuse_contradictions(options)
+    return options
+
+
+def _refuse_contradictions(options: Options) -> None:
+    if options.quiet and options.verbose and _equally_strong(options, "quiet", "verbose"):
+        raise OptionsError("`--quiet` and `--verbose` contradict each other", hint="give one of them")
+    keeps = options.cache is not CacheMode.NONE and _equally_strong(options, "no_cache", "cache")
+    if options.no_cache and keeps:
+        raise OptionsError(
+            f"`--no-cache` and `--cache {options.cache}` contradict each other",
+            hint="`--no-cache` uses no checkpoint and keeps none; `--cache none` only keeps none",
+        )
+
+
+def _equally_strong(options: Options, one: str, other: str) -> bool:
+    return options.origin_of(one).provenance == options.origin_of(other).provenance
