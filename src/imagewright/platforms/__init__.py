@@ -1,0 +1,57 @@
+"""The registry of platforms. A name is a string here and a package on use: a local build never loads an Azure SDK."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import cast
+
+from imagewright.core.clock import Clock
+from imagewright.core.errors import OptionsError
+from imagewright.core.events import Emit
+from imagewright.core.ports import Platform
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What a platform is told. None and `""` mean: its own default.
+
+    `home` keeps what outlives builds (checkpoints, images, sources); `work` is this build's own directory, `output`
+    where files that come out are written.
+    """
+
+    home: Path
+    work: Path
+    output: Path = Path("out")
+    memory_mib: int | None = None
+    cpus: int | None = None
+    accelerator: str = "auto"
+    subscription_id: str = ""
+    resource_group: str = ""
+    location: str = ""
+
+
+Factory = Callable[[Settings, Emit, Clock], Platform]
+
+PLATFORMS: dict[str, str] = {
+    "local": "imagewright.platforms.local:platform",
+}
+
+DOCTORS: dict[str, str] = {
+    "local": "imagewright.platforms.local.doctor:checks",
+}
+
+
+def load(name: str, settings: Settings, emit: Emit, clock: Clock) -> Platform:
+    """The platform `name`. Raises OptionsError for one that is not there."""
+    return cast(Factory, find(PLATFORMS, name))(settings, emit, clock)
+
+
+def find(registry: dict[str, str], name: str) -> Callable[..., object]:
+    """What `registry` names `module:attribute` for `name`."""
+    if name not in registry:
+        raise OptionsError(f"there is no platform `{name}`", hint=f"one of {', '.join(sorted(registry))}")
+    module, _, attribute = registry[name].partition(":")
+    return cast(Callable[..., object], getattr(import_module(module), attribute))
