@@ -14,8 +14,7 @@ _HEAD = """# Options
 Every option can be given on the command line, as an environment variable, as an input of the GitHub action and as
 an input of the Azure Pipelines task. The command line and inputs are stronger than the environment. An option that
 may be given several times is a list: one value a line in a variable or an input. Sizes are written like `20GiB` or
-`512M`
-(binary units), ages like `30d`, `12h` or `45m`.
+`512M` (binary units), ages like `30d`, `12h` or `45m`.
 """
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import cast
+from typing import Any
 
 from imagewright.core.clock import Clock
 from imagewright.core.errors import OptionsError
@@ -46,12 +46,13 @@ DOCTORS: dict[str, str] = {
 
 def load(name: str, settings: Settings, emit: Emit, clock: Clock) -> Platform:
     """The platform `name`. Raises OptionsError for one that is not there."""
-    return cast(Factory, find(PLATFORMS, name))(settings, emit, clock)
+    factory: Factory = find(PLATFORMS, name)
+    return factory(settings, emit, clock)
 
 
-def find(registry: dict[str, str], name: str) -> Callable[..., object]:
-    """What `registry` names `module:attribute` for `name`."""
+def find(registry: dict[str, str], name: str) -> Any:
+    """What `registry` names as `module:attribute` for `name`."""
     if name not in registry:
         raise OptionsError(f"there is no platform `{name}`", hint=f"one of {', '.join(sorted(registry))}")
     module, _, attribute = registry[name].partition(":")
-    return cast(Callable[..., object], getattr(import_module(module), attribute))
+    return getattr(import_module(module), attribute)
