@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol
 
-from imagewright.core.errors import BuildTimeoutError
+from imagewright.core.errors import BuildTimeoutError, CancelledError
 
 
 class Clock(Protocol):
@@ -40,24 +40,21 @@ class SystemClock:
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """A moment after which `what` has taken too long. `error` is the class that is raised then."""
+    """A moment after which `what` has taken too long. `error` is the class that is raised then.
+
+    Deadlines made from one another share `stop`: once it is set, each of them raises CancelledError, in any thread.
+    """
 
     clock: Clock
     at: float
     what: str
     hint: str = ""
-    error: Callable[..., Exception] = field(default=BuildTimeoutError)
+    error: Callable[..., Exception] = BuildTimeoutError
+    stop: threading.Event = field(default_factory=threading.Event)
 
     @classmethod
-    def after(
-        cls,
-        clock: Clock,
-        seconds: float,
-        what: str,
-        hint: str = "",
-        error: Callable[..., Exception] = BuildTimeoutError,
-    ) -> Deadline:
-        return cls(clock, clock.monotonic() + seconds, what, hint, error)
+    def after(cls, clock: Clock, seconds: float, what: str, hint: str = "") -> Deadline:
+        return cls(clock, clock.monotonic() + seconds, what, hint)
 
     def remaining(self) -> float:
         return max(0.0, self.at - self.clock.monotonic())
@@ -66,13 +63,25 @@ class Deadline:
         return self.clock.monotonic() >= self.at
 
     def check(self) -> None:
+        if self.stop.is_set():
+            raise CancelledError("the build was cancelled")
         if self.passed():
             raise self.error(f"{self.what} took too long", hint=self.hint)
 
-    def sooner(self, seconds: float, what: str, hint: str = "", error: type[Exception] | None = None) -> Deadline:
+    def wait(self, seconds: float) -> None:
+        """Let `seconds` pass, or what is left of them; raises like `check`."""
+        self.check()
+        self.clock.wait(min(seconds, self.remaining()))
+        self.check()
+
+    def sooner(
+        self, seconds: float, what: str, hint: str = "", error: Callable[..., Exception] | None = None
+    ) -> Deadline:
         """This deadline, or one `seconds` from now if that is earlier."""
         mine = self.clock.monotonic() + seconds
-        return self if self.at <= mine else Deadline(self.clock, mine, what, hint, error or self.error)
+        if self.at <= mine:
+            return self
+        return Deadline(self.clock, mine, what, hint, error or self.error, self.stop)
 
 
 def fresh_name(length: int = 12) -> str:

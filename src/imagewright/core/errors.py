@@ -44,7 +44,10 @@ class Diagnostic:
 
 
 class ImagewrightError(Exception):
-    """The root of the tree: an error with a hint and, where there is one, a place in the template."""
+    """The root of the tree: an error with a hint and, where there is one, a place in the template.
+
+    `output` holds the guest's last lines, when it was the guest that failed.
+    """
 
     exit_code: ClassVar[int] = 1
 
@@ -53,6 +56,7 @@ class ImagewrightError(Exception):
         self.message = message
         self.hint = hint
         self.origin = origin
+        self.output: tuple[str, ...] = ()
 
 
 class TemplateError(ImagewrightError):

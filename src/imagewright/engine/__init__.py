@@ -1,0 +1,1 @@
+"""Runs plans. Knows ports, never a cloud and never a runner; emits events and never prints."""

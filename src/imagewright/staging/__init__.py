@@ -1,0 +1,1 @@
+"""The storage that hands artifacts to the guest."""

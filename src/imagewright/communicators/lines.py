@@ -1,0 +1,42 @@
+"""Bytes of a guest's output, in whatever pieces they come, to lines of text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+LONGEST = 16 * 1024
+"""Characters: a longer line is handed on in pieces, so that a guest cannot fill our memory."""
+
+
+class Lines:
+    """Decodes UTF-8 with replacement, ends lines at LF, CR LF or a lone CR (a progress bar), and bounds them."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, chunk: bytes) -> Iterator[str]:
+        """The lines that `chunk` completes, without their ends."""
+        held, data = b"", self._rest + chunk
+        if data.endswith(b"\r"):
+            data, held = data[:-1], b"\r"
+        *complete, rest = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
+        self._rest = rest + held
+        for line in complete:
+            yield from _pieces(line)
+        while len(self._rest) > LONGEST:
+            piece, self._rest = self._rest[:LONGEST], self._rest[LONGEST:]
+            yield piece.decode("utf-8", "replace")
+
+    def end(self) -> Iterator[str]:
+        """What is left when the stream has ended."""
+        rest, self._rest = self._rest.rstrip(b"\r"), b""
+        if rest:
+            yield from _pieces(rest)
+
+
+def _pieces(line: bytes) -> Iterator[str]:
+    if len(line) <= LONGEST:
+        yield line.decode("utf-8", "replace")
+        return
+    for start in range(0, len(line), LONGEST):
+        yield line[start : start + LONGEST].decode("utf-8", "replace")

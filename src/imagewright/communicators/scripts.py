@@ -1,0 +1,43 @@
+"""From a Run to the exact bytes and the exact command on a Linux guest. Pure.
+
+AIB performs a Shell customizer as packer's shell provisioner does: the script is put into /tmp, made executable,
+run with PACKER_BUILD_NAME and PACKER_BUILDER_TYPE set, and removed.
+"""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+
+from imagewright.core.actions import Run, RunAs
+
+ENVIRONMENT = (("PACKER_BUILD_NAME", "imagewright"), ("PACKER_BUILDER_TYPE", "azure-arm"))
+
+RECEIVE = "umask 077 && cat > {path}"
+
+WAIT_WHILE_STOPPING = 'while [ "$(systemctl is-system-running 2>/dev/null)" = stopping ]; do sleep 1; done'
+"""A script may have asked for a reboot and ended well; what comes next waits for the connection to drop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Send `content` to the standard input of `receive`, then run `execute`; its exit status is the script's."""
+
+    content: bytes
+    receive: str
+    execute: str
+
+
+def prepare(run: Run, content: bytes, number: int) -> Prepared:
+    """`number` tells the scripts of one build apart, as packer's `/tmp/script_<n>.sh` does."""
+    path = f"/tmp/script_{number}.sh"
+    environment = " ".join(f"{name}={shlex.quote(value)}" for name, value in (*ENVIRONMENT, *run.environment))
+    command = f"{environment} {path}"
+    if run.run_as is not RunAs.BUILD_USER:
+        command = f'sudo -n env SUDO_USER="$(id -un)" {command}'
+    execute = f"chmod 0755 {path} && chmod +x {path}; {command}; status=$?; rm -f {path}; exit $status"
+    return Prepared(unix_lines(content), f"{WAIT_WHILE_STOPPING}; {RECEIVE.format(path=path)}", execute)
+
+
+def unix_lines(script: bytes) -> bytes:
+    return script.replace(b"\r\n", b"\n")

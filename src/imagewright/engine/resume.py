@@ -1,0 +1,73 @@
+"""The chain of keys: which states a build passes through, and after which of them it is worth keeping one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from imagewright.core.actions import Action
+from imagewright.core.digest import digest
+from imagewright.core.plan import ExactSource, Step
+from imagewright.core.secret import Mask
+
+
+class Keep(StrEnum):
+    """Which checkpoints a build keeps: none, the last, all, or those that save more time than they cost."""
+
+    NONE = "none"
+    LAST = "last"
+    ALL = "all"
+    AUTO = "auto"
+
+
+WORTH_SECONDS = 2.0
+"""A step that took less than this is run again sooner than its state is written and read."""
+
+
+@dataclass(frozen=True, slots=True)
+class CachePolicy:
+    """`reuse`: resume from what is kept. `keep`: what this build keeps itself."""
+
+    reuse: bool = True
+    keep: Keep = Keep.AUTO
+
+    def after_boot(self) -> bool:
+        return self.keep in (Keep.ALL, Keep.AUTO)
+
+    def after_step(self, seconds_since_checkpoint: float, *, last: bool) -> bool:
+        match self.keep:
+            case Keep.NONE:
+                return False
+            case Keep.LAST:
+                return last
+            case Keep.ALL:
+                return True
+            case Keep.AUTO:
+                return last or seconds_since_checkpoint >= WORTH_SECONDS
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """`keys[0]` is the booted source, `keys[i]` the state after step i; `captured` is the disk that comes out."""
+
+    keys: tuple[str, ...]
+    captured: str
+
+
+def chain(
+    source: ExactSource,
+    facts: Sequence[tuple[str, str]],
+    prepare: Sequence[Action],
+    steps: Sequence[Step],
+    finish: Sequence[Action],
+    mask: Mask,
+) -> Chain:
+    """The keys of a build. `facts` are the machine's; `prepare` comes before the first step, `finish` after the last.
+
+    Names, limits, sizes, tags and targets do not count. Order does. Every content must be staged.
+    """
+    keys = [digest("imagewright.chain.v1", source.identity, tuple(facts), tuple(prepare), mask=mask)]
+    for step in steps:
+        keys.append(digest("imagewright.chain.v1", keys[-1], digest("step.v1", step.actions, mask=mask)))
+    return Chain(tuple(keys), digest("imagewright.captured.v1", keys[-1], tuple(finish), mask=mask))

@@ -1,0 +1,83 @@
+"""Content first: every URI of a plan is read, checked and staged before anything is created or hashed."""
+
+from __future__ import annotations
+
+import dataclasses
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from imagewright.core.actions import Action, Content, Remote, Run, Staged, Upload
+from imagewright.core.clock import Deadline
+from imagewright.core.errors import ImagewrightError
+from imagewright.core.plan import Plan, Step
+from imagewright.core.ports import Staging
+
+AT_ONCE = 8
+
+ActionT = TypeVar("ActionT", bound=Action)
+
+
+def stage(plan: Plan, staging: Staging, deadline: Deadline) -> Plan:
+    """The same plan with every `Remote` replaced by the `Staged` that was read for it.
+
+    Raises FetchError with the place in the template of the step that wanted it.
+    """
+    wanted = {remote: step.origin for step in (*plan.steps, *plan.validation.steps) for remote in _remotes(step)}
+    workload = plan.optimization.workload
+    if isinstance(workload, Remote):
+        wanted[workload] = plan.optimization.workload_origin or plan.origin
+    staged: dict[Remote, Staged] = {}
+    pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="fetch")
+    try:
+        futures = {remote: pool.submit(staging.fetch, remote, deadline) for remote in wanted}
+        for remote, future in futures.items():
+            try:
+                staged[remote] = future.result()
+            except ImagewrightError as error:
+                error.origin = error.origin or wanted[remote]
+                raise
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+    return dataclasses.replace(
+        plan,
+        steps=tuple(_step(step, staged) for step in plan.steps),
+        validation=dataclasses.replace(
+            plan.validation, steps=tuple(_step(step, staged) for step in plan.validation.steps)
+        ),
+        optimization=dataclasses.replace(
+            plan.optimization, workload=None if workload is None else _content(workload, staged)
+        ),
+    )
+
+
+def _remotes(step: Step) -> list[Remote]:
+    contents = [content for action in step.actions for content in _contents(action)]
+    return [content for content in contents if isinstance(content, Remote)]
+
+
+def _contents(action: Action) -> tuple[Content, ...]:
+    match action:
+        case Run():
+            return (action.script,)
+        case Upload():
+            return (action.content,)
+        case _:
+            return ()
+
+
+def _step(step: Step, staged: dict[Remote, Staged]) -> Step:
+    return dataclasses.replace(step, actions=tuple(_action(action, staged) for action in step.actions))
+
+
+def _action(action: Action, staged: dict[Remote, Staged]) -> Action:
+    match action:
+        case Run():
+            return dataclasses.replace(action, script=_content(action.script, staged))
+        case Upload():
+            return dataclasses.replace(action, content=_content(action.content, staged))
+        case _:
+            return action
+
+
+def _content(content: Content, staged: dict[Remote, Staged]) -> Content:
+    return staged[content] if isinstance(content, Remote) else content

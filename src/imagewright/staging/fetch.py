@@ -1,0 +1,110 @@
+"""Reads a URI to a file, hashing while it streams, with retries that end."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from imagewright.core.clock import Deadline
+from imagewright.core.errors import FetchError
+
+ATTEMPTS = 5
+CONNECT_SECONDS = 30.0
+CHUNK = 1 << 20
+LASTING = frozenset({400, 401, 403, 404, 405, 410, 451})
+"""Answers that another attempt will not change."""
+
+
+class _TransientError(Exception):
+    pass
+
+
+def read(uri: str, target: Path, deadline: Deadline) -> tuple[str, int]:
+    """Write what is behind `uri` (http, https, file, or a plain path) to `target`; return its SHA-256 and size.
+
+    Raises FetchError with the URI, without its query, and the reason.
+    """
+    if urllib.parse.urlsplit(uri).scheme in ("http", "https"):
+        return _download(uri, target, deadline)
+    path = local_path(uri)
+    try:
+        with path.open("rb") as source:
+            return _copy(source, target, deadline)
+    except OSError as error:
+        raise FetchError(
+            f"{path} could not be read: {error.strerror}", hint="paths are relative to the template's directory"
+        ) from error
+
+
+def local_path(uri: str) -> Path:
+    """The path behind `file:///...` or behind a plain path."""
+    parts = urllib.parse.urlsplit(uri)
+    return Path(urllib.request.url2pathname(parts.path) if parts.scheme == "file" else uri)
+
+
+def shown(uri: str) -> str:
+    """The URI as a message may show it: a query may hold a signature."""
+    parts = urllib.parse.urlsplit(uri)
+    host = parts.netloc.rpartition("@")[2]
+    return urllib.parse.urlunsplit((parts.scheme, host, parts.path, "", "")) + ("?…" if parts.query else "")
+
+
+def _download(uri: str, target: Path, deadline: Deadline) -> tuple[str, int]:
+    reason = ""
+    for pause in _pauses():
+        try:
+            return _attempt(uri, target, deadline)
+        except _TransientError as error:
+            reason = str(error)
+            deadline.wait(pause)
+    raise FetchError(
+        f"{shown(uri)} could not be read in {ATTEMPTS} attempts: {reason}",
+        hint="look whether this machine reaches the address (proxy, firewall, spelling)",
+    )
+
+
+def _pauses() -> Iterator[float]:
+    return iter([0.5 * 2**attempt for attempt in range(ATTEMPTS - 1)] + [0.0])
+
+
+def _attempt(uri: str, target: Path, deadline: Deadline) -> tuple[str, int]:
+    request = urllib.request.Request(uri, headers={"User-Agent": "imagewright", "Accept-Encoding": "identity"})
+    try:
+        with urllib.request.urlopen(request, timeout=min(CONNECT_SECONDS, deadline.remaining() or 0.1)) as answer:
+            expected = answer.headers.get("Content-Length")
+            sha256, size = _copy(answer, target, deadline)
+            if expected is not None and size != int(expected):
+                raise _TransientError(f"the connection ended after {size} of {expected} bytes")
+            return sha256, size
+    except urllib.error.HTTPError as error:
+        error.close()
+        if error.code in LASTING:
+            raise FetchError(
+                f"{shown(uri)} could not be read: the server answers {error.code} {error.reason}",
+                hint="look at the address, and whether a private one needs a signature (SAS)",
+            ) from error
+        raise _TransientError(f"the server answers {error.code} {error.reason}") from error
+    except urllib.error.URLError as error:
+        raise _TransientError(str(error.reason)) from error
+    except (OSError, http.client.HTTPException) as error:
+        raise _TransientError(str(error) or type(error).__name__) from error
+    except ValueError as error:
+        raise FetchError(f"{shown(uri)} is no address that can be read: {error}") from error
+
+
+def _copy(source: IO[bytes], target: Path, deadline: Deadline) -> tuple[str, int]:
+    running = hashlib.sha256()
+    size = 0
+    with target.open("wb") as file:
+        while chunk := source.read(CHUNK):
+            deadline.check()
+            running.update(chunk)
+            size += len(chunk)
+            file.write(chunk)
+    return running.hexdigest(), size
