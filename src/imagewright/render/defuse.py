@@ -1,0 +1,47 @@
+"""Makes text of strangers harmless: what a guest printed must not steer a terminal or a pipeline's runner."""
+
+from __future__ import annotations
+
+import re
+
+LONGEST = 4096
+"""Characters of one line that are shown."""
+
+_SEQUENCE = re.compile(
+    r"\x1b\[[0-?]*[ -/]*[@-~]"  # colours, cursor
+    r"|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)"  # titles, links, clipboard
+    r"|\x1b[PX^_][^\x1b]*\x1b\\"  # device strings
+    r"|\x1b[ -/]*[0-~]"  # short ones
+)
+_SPACES = re.compile(r"[^\S\n\r\x0b\x0c\x1c-\x1f\x85\u2028\u2029]")
+
+
+def defuse(text: str, longest: int = LONGEST) -> str:
+    """One line for a terminal: escape sequences are taken out, other invisible characters shown as escapes.
+
+    Format characters (text direction, zero width) count as invisible: they can make a line read as another.
+    """
+    text = text.rstrip("\r\n")
+    if len(text) > longest:
+        text = f"{text[:longest]}… ({len(text) - longest} more characters)"
+    if text.isprintable():
+        return text
+    text = _SPACES.sub(" ", _SEQUENCE.sub("", text.replace("\t", "    ").replace("\n", " ")))
+    return "".join(each if each.isprintable() else _escape(each) for each in text)
+
+
+def defuse_commands(text: str, longest: int = LONGEST) -> str:
+    """One line for a pipeline's log: `defuse`, and no `::`, `##[` or `##vso[` that a runner would obey.
+
+    They are broken by a plain space: the runners compare by culture, for which a zero-width character is not there.
+    """
+    text = defuse(text, longest)
+    text = re.sub(r":(?=:)", ": ", text)
+    return re.sub(r"##(?=\[|vso)", "## ", text, flags=re.IGNORECASE)
+
+
+def _escape(character: str) -> str:
+    code = ord(character)
+    if code < 0x100:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

@@ -1,0 +1,91 @@
+"""A finding with the lines of the file that it is about, and a marker under the place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from pathlib import Path
+
+from imagewright.core.errors import Diagnostic, Severity
+from imagewright.core.origin import Origin
+from imagewright.render.defuse import defuse
+from imagewright.render.paint import Paint
+
+WIDTH = 110
+"""Characters of a source line that are shown; a longer line is cut to what is around the place."""
+
+BEFORE, AFTER = 2, 1
+
+
+class Excerpts:
+    """Shows places in files. `texts` has the content of those that are no files (`-`); `mask` takes secrets out."""
+
+    def __init__(
+        self,
+        paint: Paint | None = None,
+        *,
+        texts: Mapping[str, str] | None = None,
+        mask: Callable[[str], str] = str,
+    ) -> None:
+        self.paint = paint or Paint()
+        self._texts = texts or {}
+        self._mask = mask
+
+    def diagnostic(self, found: Diagnostic) -> list[str]:
+        """The whole finding: what, where, the lines, the hint."""
+        word = str(found.severity)
+        severe = self.paint.error(word) if found.severity is Severity.ERROR else self.paint.warning(word)
+        head = f"{severe}: {self._shown(found.message)} {self.paint.faint(f'[{found.code}]')}"
+        return [head, *self.place(found.origin), *self.hint(found.hint)]
+
+    def place(self, origin: Origin) -> list[str]:
+        """`--> file:line:column pointer` and, where the line is known, the lines around it."""
+        where = defuse(str(origin) + (f"  {origin.pointer}" if origin.pointer else ""))
+        lines = self._lines(origin.file)
+        if not 0 < origin.line <= len(lines):
+            return [f"  --> {where}"]
+        first, last = max(1, origin.line - BEFORE), min(len(lines), origin.line + AFTER)
+        gutter = len(str(last))
+        shown = [f"{' ' * gutter} --> {where}", self.paint.faint(f"{' ' * gutter} |")]
+        for number in range(first, last + 1):
+            text, marker = _cut(lines[number - 1], origin if number == origin.line else None)
+            shown.append(f"{self.paint.faint(f'{number:>{gutter}} |')} {self._shown(text)}".rstrip())
+            if marker:
+                shown.append(f"{self.paint.faint(f'{chr(32) * gutter} |')} {self.paint.error(marker)}")
+        return shown
+
+    def hint(self, hint: str) -> list[str]:
+        return [f"{self.paint.hint('hint')}: {self._shown(hint)}"] if hint else []
+
+    def _lines(self, file: str) -> tuple[str, ...]:
+        if file in self._texts:
+            return tuple(self._texts[file].splitlines())
+        return _file_lines(file)
+
+    def _shown(self, text: str) -> str:
+        return defuse(self._mask(text))
+
+
+@cache
+def _file_lines(file: str) -> tuple[str, ...]:
+    try:
+        return tuple(Path(file).read_text("utf-8-sig", errors="replace").splitlines())
+    except (OSError, ValueError):
+        return ()
+
+
+def _cut(line: str, origin: Origin | None) -> tuple[str, str]:
+    """The part of a line that is shown and, under the origin, its marker. A tab is as wide as four spaces."""
+    column = origin.column if origin and origin.column else 1
+    before = line[: column - 1].replace("\t", "    ")
+    text = before + line[column - 1 :].replace("\t", "    ")
+    marker_at = len(before)
+    if len(text) > WIDTH:
+        start = max(0, min(marker_at - WIDTH // 3, len(text) - WIDTH))
+        cut = text[start : start + WIDTH]
+        left, right = "…" if start else "", "…" if start + WIDTH < len(text) else ""
+        text, marker_at = left + cut + right, marker_at - start + len(left)
+    if origin is None or not origin.column:
+        return text, ""
+    length = max(1, min(origin.length, len(text) - marker_at))
+    return text, " " * marker_at + "^" * length

@@ -1,0 +1,75 @@
+"""The one place where secrets leave an event, before anything shows or stores it."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from enum import Enum
+from typing import TypeVar
+
+from imagewright.core.events import Emit, Event, Level, Note
+from imagewright.core.secret import Mask, Secret
+
+T = TypeVar("T")
+
+
+class Redact:
+    """An `Emit` that masks an event and hands it to each sink in turn, one event at a time.
+
+    What must not be shown is learned as the build goes: `learn` takes a plan's mask. A sink that cannot be written to
+    any more (a closed pipe, a full disk) is dropped and the others are told: a build that owns machines goes on.
+    """
+
+    def __init__(self, *sinks: Emit, mask: Mask | None = None) -> None:
+        self._sinks = list(sinks)
+        self._lock = threading.RLock()
+        self.mask = mask or Mask()
+
+    def __call__(self, event: Event) -> None:
+        event = masked(event, self.mask)
+        with self._lock:
+            for sink in tuple(self._sinks):
+                try:
+                    sink(event)
+                except OSError as error:
+                    self.leave(sink)
+                    self(Note(f"an output was lost: {error}", Level.WARNING))
+
+    def text(self, text: str) -> str:
+        """`text` without secrets, for what is shown beside the events."""
+        return self.mask(text)
+
+    def learn(self, mask: Mask) -> None:
+        known = set(self.mask.secrets)
+        self.mask = self.mask.plus(secret for secret in mask.secrets if secret not in known)
+
+    def join(self, sink: Emit) -> None:
+        with self._lock:
+            self._sinks.append(sink)
+
+    def leave(self, sink: Emit) -> None:
+        with self._lock:
+            if sink in self._sinks:
+                self._sinks.remove(sink)
+
+
+def masked(value: T, mask: Mask) -> T:
+    """The same frozen value with every secret in any text of it replaced by its name."""
+    if not mask.secrets:
+        return value
+    return _masked(value, mask)  # type: ignore[return-value]
+
+
+def _masked(value: object, mask: Mask) -> object:
+    match value:
+        case Enum() | Secret():
+            return value
+        case str():
+            return mask(value)
+        case tuple():
+            return tuple(_masked(item, mask) for item in value)
+        case _ if dataclasses.is_dataclass(value) and not isinstance(value, type):
+            fields = {each.name: getattr(value, each.name) for each in dataclasses.fields(value)}
+            return type(value)(**{name: _masked(item, mask) for name, item in fields.items()})
+        case _:
+            return value
