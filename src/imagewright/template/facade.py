@@ -1,0 +1,91 @@
+"""The two questions that are asked of a template: is it right, and what will be done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from imagewright.core.errors import Diagnostic, Severity, TemplateError
+from imagewright.template.context import ArmContext
+from imagewright.template.report import Report
+from imagewright.template.source import read
+
+if TYPE_CHECKING:
+    from imagewright.core.plan import Plan
+    from imagewright.core.secret import Mask
+    from imagewright.template.located import Located
+    from imagewright.template.schema import ImageTemplate
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """The image templates that were understood (they may hold `Unknown` values), and all that was found."""
+
+    templates: tuple[ImageTemplate, ...]
+    diagnostics: tuple[Diagnostic, ...]
+
+    @property
+    def valid(self) -> bool:
+        return not any(found.severity is Severity.ERROR for found in self.diagnostics)
+
+
+def validate_file(
+    path: str,
+    *,
+    text: bytes | None = None,
+    parameters: str | None = None,
+    overrides: Mapping[str, str] | None = None,
+    context: ArmContext | None = None,
+) -> Checked:
+    """Check the template at `path` (`text` spares reading it) with the parameters file `parameters`. Never raises."""
+    report = Report(Severity.WARNING)
+    loaded = list(_load(path, text, parameters, overrides or {}, context or ArmContext(), report))
+    return Checked(tuple(template for template, _, _ in loaded), report.diagnostics())
+
+
+def plans(
+    path: str,
+    *,
+    text: bytes | None = None,
+    parameters_file: str | None = None,
+    overrides: Mapping[str, str] | None = None,
+    context: ArmContext | None = None,
+) -> tuple[tuple[Plan, ...], tuple[Diagnostic, ...]]:
+    """One plan for each image template at `path`, and the warnings. Raises TemplateError with every diagnostic."""
+    from imagewright.template.compile import compile_template
+
+    report = Report(Severity.ERROR)
+    context = context or ArmContext()
+    loaded = list(_load(path, text, parameters_file, overrides or {}, context, report))
+    if report.failed:
+        raise TemplateError(report.diagnostics())
+    compiled = tuple(compile_template(template, present, path, context, mask) for template, present, mask in loaded)
+    return compiled, report.diagnostics()
+
+
+def _load(
+    path: str,
+    text: bytes | None,
+    parameters: str | None,
+    overrides: Mapping[str, str],
+    context: ArmContext,
+    report: Report,
+) -> Iterator[tuple[ImageTemplate, Located, Mask]]:
+    document = read(path, text)
+    report.extend(document.diagnostics)
+    if document.broken:
+        return
+    from imagewright.template.find import find
+    from imagewright.template.load import load
+    from imagewright.template.names import present
+    from imagewright.template.rules import check
+
+    found, mask = find(document, parameters, overrides, context, report)
+    for written in found:
+        version = written.version
+        normal = present(written.located, version, report)
+        template = load(normal, report)
+        if template is not None:
+            check(template, normal, context, report)
+            yield template, normal, mask

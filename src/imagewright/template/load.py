@@ -1,0 +1,157 @@
+"""Plain data to an ImageTemplate, and pydantic's errors to ours."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import ValidationError
+
+from imagewright.core.unknown import Unknown
+from imagewright.template.located import Located
+from imagewright.template.names import suggest
+from imagewright.template.report import Report
+from imagewright.template.schema import ImageTemplate
+from imagewright.template.source import escape
+
+_TYPES = {
+    "string_type": "text",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "bool_type": "true or false",
+    "tuple_type": "a list",
+    "dict_type": "an object",
+    "model_type": "an object",
+    "model_attributes_type": "an object",
+}
+
+
+def load(present: Located, report: Report) -> ImageTemplate | None:
+    """The template in `present` (present-day names). Every finding goes to `report`.
+
+    Where something is wrong, the model holds an `Unknown`, so that all the other checks still take place. None is
+    returned when nothing is left to look at.
+    """
+    data = present.data
+    while not isinstance(data, Unknown):
+        try:
+            return ImageTemplate.model_validate(data)
+        except ValidationError as error:
+            for found in error.errors(include_url=False):
+                pointer, steps, missing = _place(found["loc"], data)
+                _explain(found, pointer, missing, present, report)
+                field = found.get("ctx", {}).get("field")
+                data = _replaced(data, [*steps, missing] if missing else steps, field)
+    return None
+
+
+def _replaced(data: Any, steps: Sequence[int | str], field: str | None) -> Any:
+    """`data` with what is at `steps` unknown; or, when `field` is given, with that field of it left out."""
+    if isinstance(data, Unknown):
+        return data
+    if not steps:
+        return {key: value for key, value in data.items() if key != field} if field else Unknown("reported")
+    step, rest = steps[0], steps[1:]
+    if isinstance(data, tuple) and isinstance(step, int):
+        return (*data[:step], _replaced(data[step], rest, field), *data[step + 1 :])
+    return {**data, step: _replaced(data[step], rest, field) if step in data else Unknown("reported")}
+
+
+def _explain(found: Any, pointer: str, missing: str, present: Located, report: Report) -> None:
+    kind: str = found["type"]
+    context: Mapping[str, Any] = found.get("ctx", {})
+    name = missing or pointer.rpartition("/")[2]
+    origin = present.origin(pointer)
+    if kind == "missing":
+        report.error("missing-field", f"'{name}' is missing", origin, f"add '{name}'")
+    elif kind == "union_tag_not_found":
+        by = context["discriminator"].strip("'")
+        report.error("missing-field", f"'{by}' is missing", origin, f"add '{by}'")
+    elif kind == "union_tag_invalid":
+        report.error("wrong-type", "'type' must be text", origin, f"one of: {context['expected_tags']}")
+    elif kind in _TYPES:
+        given = found["input"]
+        report.error("wrong-type", f"{_subject(name)} must be {_TYPES[kind]}, not {_describe(given)}", origin,
+                     _type_hint(kind, given))  # fmt: skip
+    elif kind == "literal_error":
+        report.error("bad-value", f"{found['input']!r} is not allowed here", origin,
+                     f"one of: {context['expected']}")  # fmt: skip
+    elif kind in {"greater_than_equal", "less_than_equal"}:
+        bound = f"at least {context['ge']}" if "ge" in context else f"at most {context['le']}"
+        report.error("out-of-range", f"'{name}' must be {bound}, not {found['input']}", origin)
+    elif kind == "string_pattern_mismatch":
+        code, what, hint = _PATTERNS.get(name, ("bad-value", "does not have the right form", context["pattern"]))
+        report.error(code, f"'{found['input']}' {what}", origin, hint)
+    else:
+        narrowed = f"{pointer}/{escape(context['field'])}" if context.get("field") else pointer
+        report.error(kind, found["msg"], present.origin(narrowed, key=narrowed != pointer), context.get("hint", ""))
+
+
+_PATTERNS = {
+    "sha256Checksum": ("bad-sha256", "is not a SHA-256", "64 lower-case hex digits, as `sha256sum FILE` prints them"),
+    "runOutputName": ("bad-name", "is no name for a run output", "1 to 64 letters, digits, '-', '_' or '.'"),
+    "name": ("bad-name", "is no name for an image template", "1 to 64 letters, digits, '-', '_' or '.'"),
+}
+
+
+def _place(loc: tuple[int | str, ...], data: Any) -> tuple[str, list[int | str], str]:
+    """The nearest value that exists, as pointer and as steps, and the name of the field that does not.
+
+    pydantic puts the variant of a union into the location; a step that leads nowhere and is not the last is that.
+    """
+    steps: list[int | str] = []
+    missing = ""
+    for index, step in enumerate(loc):
+        if (isinstance(data, dict) and step in data) or (
+            isinstance(data, tuple) and isinstance(step, int) and step < len(data)
+        ):
+            data = data[step]
+        else:
+            if index == len(loc) - 1 and not _is_variant(step, data):
+                missing = str(step)
+            continue
+        steps.append(step)
+    return "".join(f"/{escape(str(step))}" for step in steps), steps, missing
+
+
+def _is_variant(step: int | str, data: Any) -> bool:
+    return isinstance(data, dict) and step in (data.get("type"), data.get("scheme"))
+
+
+def _subject(name: str) -> str:
+    return "this entry" if name.isdigit() else f"'{name}'" if name else "the template"
+
+
+def _describe(value: object) -> str:
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "true" if value else "false"
+        case int() | float():
+            return f"the number {value}"
+        case str():
+            return "text"
+        case Mapping():
+            return "an object"
+        case tuple() | list():
+            return "a list"
+        case Unknown():
+            return "an unknown value"
+        case _:
+            return type(value).__name__
+
+
+def _type_hint(kind: str, given: object) -> str:
+    if kind == "tuple_type" and isinstance(given, str):
+        return f'write ["{given}"]' if len(given) < 60 and '"' not in given and "\n" not in given else "put it in [ ]"
+    if kind == "string_type" and isinstance(given, int | float) and not isinstance(given, bool):
+        return f'write "{given}"'
+    if kind in {"int_type", "bool_type"} and isinstance(given, str):
+        bare = given.strip().lower()
+        if bare.lstrip("-").isdigit() or bare in {"true", "false"}:
+            return f"write {bare}, without quotes"
+        return (
+            f"did you mean {meant}?" if (meant := suggest(given, ("true", "false"))) and kind == "bool_type" else ""
+        )
+    return ""

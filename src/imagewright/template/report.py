@@ -1,0 +1,42 @@
+"""Collects diagnostics: all at once, each once, in the order of the text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from imagewright.core.errors import Diagnostic, Severity
+from imagewright.core.origin import Origin
+
+
+class Report:
+    """What was found so far. `unknowns` is how grave a value is that nobody knows: a warning, or an error."""
+
+    def __init__(self, unknowns: Severity = Severity.WARNING) -> None:
+        self._unknowns = unknowns
+        self._found: dict[tuple[str, str, Origin], Diagnostic] = {}
+
+    def error(self, code: str, message: str, origin: Origin, hint: str = "") -> None:
+        self.add(Diagnostic(Severity.ERROR, code, message, origin, hint))
+
+    def warning(self, code: str, message: str, origin: Origin, hint: str = "") -> None:
+        self.add(Diagnostic(Severity.WARNING, code, message, origin, hint))
+
+    def unknown(self, code: str, message: str, origin: Origin, hint: str = "") -> None:
+        self.add(Diagnostic(self._unknowns, code, message, origin, hint))
+
+    def add(self, diagnostic: Diagnostic) -> None:
+        self._found.setdefault((diagnostic.code, diagnostic.message, diagnostic.origin), diagnostic)
+
+    def extend(self, diagnostics: Iterable[Diagnostic]) -> None:
+        for diagnostic in diagnostics:
+            self.add(diagnostic)
+
+    @property
+    def failed(self) -> bool:
+        return any(found.severity is Severity.ERROR for found in self._found.values())
+
+    def diagnostics(self) -> tuple[Diagnostic, ...]:
+        def place(found: Diagnostic) -> tuple[str, int, int, str]:
+            return found.origin.file, found.origin.line, found.origin.column, found.code
+
+        return tuple(sorted(self._found.values(), key=place))
