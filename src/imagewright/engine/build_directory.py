@@ -1,0 +1,110 @@
+"""The directory of one build, `<home>/builds/<build-id>/`: its lock, its ledger, its log, its staging.
+
+The lock is held by the kernel (`flock`) as long as the building process lives, however it dies. So a directory that
+can be locked belongs to nobody any more, and what its ledger lists can be deleted.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from imagewright.core.errors import OptionsError
+from imagewright.engine.ledger import FILE_NAME, pending
+
+REMEMBERED = 20
+"""How many finished builds keep their log."""
+
+
+@dataclass(frozen=True, slots=True)
+class BuildDirectory:
+    path: Path
+
+    @property
+    def build_id(self) -> str:
+        return self.path.name
+
+    @property
+    def ledger(self) -> Path:
+        return self.path / FILE_NAME
+
+    @property
+    def log(self) -> Path:
+        return self.path / "log.jsonl"
+
+    @property
+    def staging(self) -> Path:
+        return self.path / "staging"
+
+    @property
+    def lock(self) -> Path:
+        return self.path / "lock"
+
+    def started(self) -> datetime:
+        """When the build began: the lock file is written once."""
+        file = self.lock if self.lock.exists() else self.path
+        return datetime.fromtimestamp(file.stat().st_mtime, UTC)
+
+
+def all_of(home: Path) -> tuple[BuildDirectory, ...]:
+    """Every build that left a directory, the oldest first."""
+    root = home / "builds"
+    found = (BuildDirectory(path) for path in root.iterdir() if path.is_dir()) if root.is_dir() else ()
+    return tuple(sorted(found, key=lambda one: (one.started(), one.build_id)))
+
+
+@contextmanager
+def occupied(home: Path, build_id: str) -> Iterator[BuildDirectory]:
+    """A new directory for a build, locked while this is held; its staging is gone afterwards."""
+    place = BuildDirectory(home / "builds" / build_id)
+    try:
+        place.path.mkdir(parents=True, mode=0o700)
+    except OSError as error:
+        raise OptionsError(
+            f"{place.path} cannot be made: {error.strerror}", hint="choose another place with `--home`"
+        ) from error
+    with locked(place):
+        try:
+            yield place
+        finally:
+            shutil.rmtree(place.staging, ignore_errors=True)
+
+
+@contextmanager
+def borrowed(home: Path, name: str) -> Iterator[BuildDirectory]:
+    """Like `occupied`, for what builds nothing: the whole directory is gone afterwards."""
+    with occupied(home, name) as place:
+        try:
+            yield place
+        finally:
+            shutil.rmtree(place.path, ignore_errors=True)
+
+
+@contextmanager
+def locked(place: BuildDirectory) -> Iterator[bool]:
+    """Hold the lock of a build, if nobody else does: True when it was free."""
+    handle = os.open(place.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(handle)
+
+
+def forget(home: Path, remembered: int = REMEMBERED) -> None:
+    """Remove the directories of builds that are over and owe nothing, but for the newest ones."""
+    over = [place for place in all_of(home) if not pending(place.ledger)]
+    for place in over[: max(0, len(over) - remembered)]:
+        with locked(place) as free:
+            if free:
+                shutil.rmtree(place.path, ignore_errors=True)

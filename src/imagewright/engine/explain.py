@@ -1,0 +1,120 @@
+"""What a build would do: the exact source, which steps are cached, what would be written. Creates no machine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from imagewright.core.clock import Deadline
+from imagewright.core.errors import Diagnostic, Severity, TemplateError
+from imagewright.core.plan import (
+    ExactSource,
+    ExplicitVersion,
+    LatestVersioning,
+    ManagedImageTarget,
+    Plan,
+    SharedImageTarget,
+    SourceVersioning,
+    Target,
+    Versioning,
+    VhdTarget,
+)
+from imagewright.core.ports import Platform, Staging
+from imagewright.engine.finish import finishing
+from imagewright.engine.resume import CachePolicy, Chain
+from imagewright.engine.run import build_chain
+from imagewright.engine.stage import stage
+
+
+@dataclass(frozen=True, slots=True)
+class StepReport:
+    """A step as it would be done. `cached`: the build would resume behind it. `key` names the state after it."""
+
+    number: int
+    name: str
+    type: str
+    cached: bool
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class TargetReport:
+    run_output_name: str
+    type: str
+    destination: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlanReport:
+    """`resumes_after` is the number of the last cached step, 0 for the booted source, None for a boot from scratch."""
+
+    template: str
+    platform: str
+    source: ExactSource
+    steps: tuple[StepReport, ...]
+    finish: tuple[str, ...]
+    validators: tuple[str, ...]
+    targets: tuple[TargetReport, ...]
+    resumes_after: int | None
+    disk_is_kept: bool
+    timeout: float
+    diagnostics: tuple[Diagnostic, ...]
+
+
+def explain(
+    plan: Plan, *, platform: Platform, staging: Staging, policy: CachePolicy, deadline: Deadline
+) -> PlanReport:
+    """Resolve and stage `plan` as a build would, and look up what is kept. Raises TemplateError for what cannot."""
+    found = tuple(platform.check(plan))
+    if any(one.severity is Severity.ERROR for one in found):
+        raise TemplateError(found)
+    plan = stage(plan, staging, deadline)
+    source = platform.resolve(plan.source, plan, deadline)
+    keys = build_chain(plan, source, platform)
+    resumes = _resumes_after(keys, platform, policy)
+    kept = policy.reuse and platform.cache.has(keys.captured)
+    done = len(plan.steps) if kept else (resumes or 0)
+    finish = finishing(plan, source.os_type)
+    return PlanReport(
+        template=plan.name,
+        platform=platform.name,
+        source=source,
+        steps=tuple(
+            StepReport(step.number, step.name, step.type, step.number <= done, keys.keys[step.number])
+            for step in plan.steps
+        ),
+        finish=tuple(step.name for step in (finish.deprovision, *finish.optimizers, finish.scrub)),
+        validators=tuple(step.name for step in plan.validation.steps),
+        targets=tuple(_target(target) for target in plan.targets),
+        resumes_after=resumes,
+        disk_is_kept=kept,
+        timeout=plan.timeout,
+        diagnostics=found,
+    )
+
+
+def _resumes_after(keys: Chain, platform: Platform, policy: CachePolicy) -> int | None:
+    if not policy.reuse:
+        return None
+    behind = range(len(keys.keys) - 1, -1, -1)
+    return next((done for done in behind if platform.cache.has(keys.keys[done])), None)
+
+
+def _target(target: Target) -> TargetReport:
+    match target:
+        case ManagedImageTarget():
+            return TargetReport(target.run_output_name, "ManagedImage", target.image_id)
+        case SharedImageTarget():
+            destination = f"{target.gallery_image_id} ({_asked(target.versioning)})"
+            return TargetReport(target.run_output_name, "SharedImage", destination)
+        case VhdTarget():
+            return TargetReport(target.run_output_name, "VHD", target.uri or "the platform's own place")
+
+
+def _asked(versioning: Versioning) -> str:
+    match versioning:
+        case ExplicitVersion():
+            return versioning.version
+        case LatestVersioning():
+            return "the next version" if versioning.major < 0 else f"the next version of major {versioning.major}"
+        case SourceVersioning():
+            return "the source's version"

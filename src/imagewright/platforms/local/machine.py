@@ -1,0 +1,243 @@
+"""One build VM on QEMU: booted or resumed, kept as checkpoints while it runs, captured when it is done."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shutil
+import subprocess
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+from imagewright.communicators.ssh import KeyPair, Login, SshGuest
+from imagewright.core.clock import Clock, Deadline
+from imagewright.core.disk import Disk
+from imagewright.core.errors import BuildTimeoutError, PlatformError
+from imagewright.core.events import Emit, Level, Note
+from imagewright.core.plan import Generation, OsType
+from imagewright.platforms.local import qemu_img
+from imagewright.platforms.local.checkpoints import RAM, Base, Checkpoints, layer_name
+from imagewright.platforms.local.command import blockdev, node
+from imagewright.platforms.local.process import QemuProcess
+from imagewright.platforms.local.seed import USER
+
+SAVE_SECONDS = 300.0
+POWER_OFF_SECONDS = 300.0
+UNLIMITED = 1 << 40
+"""Bytes a second: QEMU's own limit for a migration is meant for networks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What of a machine stays the same from its first boot to its capture, and travels with its checkpoints.
+
+    `sizes` are the virtual sizes of its disks in bytes, the OS disk first.
+    """
+
+    base: Base
+    sizes: tuple[int, ...]
+    os_type: OsType
+    generation: Generation
+    architecture: str
+    security_type: str
+    user: KeyPair
+    host: KeyPair
+
+    def as_record(self) -> dict[str, str | int]:
+        return {
+            "os_type": self.os_type.value,
+            "generation": self.generation.value,
+            "architecture": self.architecture,
+            "security_type": self.security_type,
+            "user_private": self.user.private,
+            "user_public": self.user.public,
+            "host_private": self.host.private,
+            "host_public": self.host.public,
+        }
+
+    @classmethod
+    def of_record(cls, record: dict[str, str | int], base: Base, sizes: tuple[int, ...]) -> Frame:
+        text = {name: str(value) for name, value in record.items()}
+        return cls(
+            base,
+            sizes,
+            OsType(text["os_type"]),
+            Generation(text["generation"]),
+            text["architecture"],
+            text["security_type"],
+            KeyPair(text["user_private"], text["user_public"]),
+            KeyPair(text["host_private"], text["host_public"]),
+        )
+
+    def login(self, port: int) -> Login:
+        return Login("127.0.0.1", port, USER, self.user.private, self.host.public)
+
+
+class LocalMachine:
+    """Satisfies core.ports.Machine. `directory` is its own and goes with it; `parent` is what its disks lie on."""
+
+    def __init__(
+        self,
+        process: QemuProcess,
+        guest: SshGuest,
+        frame: Frame,
+        directory: Path,
+        parent: Path | None,
+        store: Checkpoints,
+        emit: Emit,
+        clock: Clock,
+        port: int,
+    ) -> None:
+        self._process = process
+        self._guest = guest
+        self._frame = frame
+        self._directory = directory
+        self._parent = parent
+        self._store = store
+        self._emit = emit
+        self._clock = clock
+        self._port = port
+        self._layer = 0
+        self._finishing: threading.Thread | None = None
+
+    @property
+    def guest(self) -> SshGuest:
+        return self._guest
+
+    def access(self) -> str:
+        key = self._directory / "id_ed25519"
+        return f"ssh -i {key} -p {self._port} {USER}@127.0.0.1"
+
+    def keep(self) -> None:
+        key = self._directory / "id_ed25519"
+        key.touch(mode=0o600)
+        key.write_text(self._frame.user.private)
+
+    # --- checkpoints ---
+
+    def checkpoint(self, key: str, note: str) -> None:
+        """Freeze the disks under a new layer and write the RAM state. A failure costs the checkpoint only."""
+        self._join()
+        deadline = Deadline.after(self._clock, SAVE_SECONDS, "keeping a checkpoint")
+        qmp = self._process.qmp
+        target = self._store.new(key, self._parent)
+        try:
+            qmp.execute("stop", deadline)
+            try:
+                self._freeze(target, deadline)
+                self._save_ram(target / RAM, deadline)
+            finally:
+                qmp.execute("cont", deadline)
+            for name in ("seed.img", "variables.fd"):
+                if (self._directory / name).exists():
+                    shutil.copy2(self._directory / name, target / name)
+        except (PlatformError, BuildTimeoutError, OSError) as error:
+            self._process.alive()
+            self._emit(
+                Note(f"no checkpoint was kept: {error}", Level.WARNING, "the build goes on; look at the free space")
+            )
+            return
+        meta = self._store.describe(
+            key, "machine", note, self._frame.base, self._frame.sizes, self._frame.as_record()
+        )
+        self._finishing = threading.Thread(target=self._store.finish, args=(target, meta), name="hash", daemon=True)
+        self._finishing.start()
+
+    def _freeze(self, target: Path, deadline: Deadline) -> None:
+        """Put a new layer on each disk; what was the top until now belongs to `target`."""
+        upper = self._layer + 1
+        actions: list[dict[str, object]] = []
+        for disk, size in enumerate(self._frame.sizes):
+            frozen = target / layer_name(disk)
+            os.link(active(self._directory, disk, self._layer), frozen)
+            overlay = active(self._directory, disk, upper)
+            qemu_img.create_layer(frozen, size, overlay)
+            self._process.qmp.execute("blockdev-add", deadline, blockdev(disk, upper, overlay))
+            snapshot = {"node": node(disk, self._layer), "overlay": node(disk, upper)}
+            actions.append({"type": "blockdev-snapshot", "data": snapshot})
+        self._process.qmp.execute("transaction", deadline, {"actions": actions})
+        self._layer = upper
+        self._parent = target
+
+    def _save_ram(self, target: Path, deadline: Deadline) -> None:
+        qmp = self._process.qmp
+        with target.open("wb") as file:
+            packer = subprocess.Popen(
+                ["zstd", "-q", "-1", "-T2", "-c"], stdin=subprocess.PIPE, stdout=file, start_new_session=True
+            )
+        try:
+            assert packer.stdin is not None
+            qmp.execute("migrate-set-parameters", deadline, {"max-bandwidth": UNLIMITED})
+            qmp.execute("getfd", deadline, {"fdname": "ram"}, fd=packer.stdin.fileno())
+            packer.stdin.close()
+            qmp.execute("migrate", deadline, {"uri": "fd:ram"})
+            while (state := qmp.execute("query-migrate", deadline))["status"] != "completed":
+                if state["status"] in ("failed", "cancelled"):
+                    raise PlatformError(f"QEMU could not write its RAM state: {state.get('error-desc', 'no reason')}")
+                deadline.wait(0.02)
+            if packer.wait(timeout=deadline.remaining()) != 0:
+                raise PlatformError("zstd could not write the RAM state")
+        except BaseException:
+            packer.kill()
+            packer.wait()
+            target.unlink(missing_ok=True)
+            raise
+
+    def _join(self) -> None:
+        if self._finishing is not None:
+            self._finishing.join()
+            self._finishing = None
+
+    # --- the end ---
+
+    def capture(self, key: str, deadline: Deadline) -> Disk:
+        self._guest.close()
+        self._power_off(deadline)
+        self._join()
+        disks = [active(self._directory, disk, self._layer) for disk in range(len(self._frame.sizes))]
+        if key:
+            target = self._store.new(key, self._parent)
+            for number, disk in enumerate(disks):
+                os.link(disk, target / layer_name(number))
+            disks = [target / layer_name(number) for number in range(len(disks))]
+            meta = self._store.describe(
+                key, "disk", "captured", self._frame.base, self._frame.sizes, self._frame.as_record()
+            )
+            self._finishing = threading.Thread(
+                target=self._store.finish, args=(target, meta), name="hash", daemon=True
+            )
+            self._finishing.start()
+        return disk_of(self._frame, disks, key)
+
+    def _power_off(self, deadline: Deadline) -> None:
+        within = deadline.sooner(
+            POWER_OFF_SECONDS,
+            "powering off the build VM",
+            "a service in the image does not stop: look at the serial log",
+            PlatformError,
+        )
+        self._process.qmp.execute("system_powerdown", within)
+        self._process.wait_end(within)
+
+
+def disk_of(frame: Frame, paths: list[Path], identity: str) -> Disk:
+    """The captured disks as the engine knows them."""
+    first, *others = [
+        Disk(
+            location=str(path),
+            format="qcow2",
+            virtual_size=qemu_img.info(path).virtual_size,
+            os_type=frame.os_type,
+            generation=frame.generation,
+            architecture=frame.architecture,
+            identity=identity and f"{identity}.{number}",
+            security_type=frame.security_type,
+        )
+        for number, path in enumerate(paths)
+    ]
+    return dataclasses.replace(first, data_disks=tuple(others))
+
+
+def active(directory: Path, disk: int, layer: int) -> Path:
+    return directory / f"active-{disk}-{layer}.qcow2"

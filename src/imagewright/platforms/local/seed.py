@@ -1,0 +1,73 @@
+"""The NoCloud seed: what cloud-init in the guest is told at its first boot."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from imagewright.communicators.ssh import KeyPair
+from imagewright.core.errors import PlatformError
+
+USER = "imagewright"
+KEY_COMMENT = "imagewright-build"
+"""Ends the public key's line, so that the scrub finds it in every authorized_keys file."""
+
+VERSION = "seed.v1"
+"""Counts in the first key of a chain: another seed makes another first boot."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seed:
+    """The build user's key pair and the host key that the guest shall answer with."""
+
+    instance: str
+    user: KeyPair
+    host: KeyPair
+    apt: dict[str, object]
+
+    def user_data(self) -> str:
+        """A `#cloud-config` document; JSON is YAML."""
+        config: dict[str, object] = {
+            "users": [
+                {
+                    "name": USER,
+                    "shell": "/bin/bash",
+                    "sudo": "ALL=(ALL) NOPASSWD:ALL",
+                    "lock_passwd": True,
+                    "ssh_authorized_keys": [self.user.public],
+                }
+            ],
+            "ssh_pwauth": False,
+            "ssh_keys": {"ed25519_private": self.host.private, "ed25519_public": self.host.public},
+            "ssh": {"emit_keys_to_console": False},
+            "no_ssh_fingerprints": True,
+        }
+        if self.apt:
+            config["apt"] = self.apt
+        return "#cloud-config\n" + json.dumps(config, indent=1) + "\n"
+
+    def meta_data(self) -> str:
+        return json.dumps({"instance-id": self.instance, "local-hostname": "imagewright"}) + "\n"
+
+
+def write(seed: Seed, directory: Path) -> Path:
+    """Make the seed disk (a FAT file system labelled CIDATA) in `directory`, readable by its owner only."""
+    image = directory / "seed.img"
+    texts = {"user-data": seed.user_data(), "meta-data": seed.meta_data()}
+    image.touch(mode=0o600)
+    _mtools("mformat", "-C", "-i", str(image), "-T", "2880", "-h", "2", "-s", "18", "-v", "CIDATA", "::")
+    for name, text in texts.items():
+        _mtools("mcopy", "-i", str(image), "-", f"::{name}", stdin=text)
+    return image
+
+
+def _mtools(*command: str, stdin: str = "") -> None:
+    try:
+        subprocess.run(command, input=stdin.encode(), check=True, capture_output=True)
+    except FileNotFoundError as error:
+        raise PlatformError(f"{command[0]} is not installed", hint="`script/build` installs it (mtools)") from error
+    except subprocess.CalledProcessError as error:
+        said = error.stderr.decode("utf-8", "replace").strip()
+        raise PlatformError(f"the seed disk could not be made: {command[0]}: {said}") from error
