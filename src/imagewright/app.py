@@ -1,1 +1,361 @@
-"""The only file that knows everybody: validate, plan, build, cleanup."""
+"""The only file that knows everybody: validate, plan, build, cleanup and the small commands.
+
+Each takes `Options` and gives data back; nothing is printed here. Everything is imported on use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from imagewright.core.clock import Clock, Deadline, SystemClock, fresh_name
+from imagewright.core.errors import CancelledError, ImagewrightError, LeftBehindError, OptionsError
+from imagewright.core.events import BuildFinished, Diagnosed, Emit, Event, Level, Note
+from imagewright.core.result import BuildResult, Failure, RunState
+from imagewright.options import Options
+
+if TYPE_CHECKING:
+    from imagewright.core.ownership import Owned
+    from imagewright.core.plan import Plan
+    from imagewright.core.ports import CacheLimits, Kept, Platform, Staging
+    from imagewright.core.report import Check, CleanupReport, FileReport
+    from imagewright.engine.build_directory import BuildDirectory
+    from imagewright.engine.explain import PlanReport
+    from imagewright.engine.resume import CachePolicy
+    from imagewright.platforms import Settings
+    from imagewright.render.redact import Redact
+    from imagewright.template import ArmContext
+
+CLEANUP_SECONDS = 30 * 60.0
+PLAN_SECONDS = 60 * 60.0
+
+Prepare = Callable[["Plan"], "Plan"]
+"""What an entry point does to a plan before it is run (build artifacts, tags of the pipeline)."""
+
+
+# --- validate ---
+
+
+def validate(options: Options, *, stdin: bytes = b"") -> tuple[FileReport, ...]:
+    """Every finding about each file. No network, no SDK."""
+    return tuple(_checked(file, options, stdin) for file in options.templates)
+
+
+def _checked(file: str, options: Options, stdin: bytes) -> FileReport:
+    from imagewright.core.report import FileReport
+    from imagewright.template import validate_file
+
+    checked = validate_file(
+        file,
+        text=_given(file, stdin),
+        parameters=str(options.parameters) if options.parameters else None,
+        overrides=dict(options.overrides),
+        context=_context(options),
+    )
+    names = tuple(str(template.name) or Path(file).stem for template in checked.templates)
+    return FileReport(file, names, checked.diagnostics)
+
+
+# --- plan and build ---
+
+
+def plan(
+    options: Options, show: Redact, *, stdin: bytes = b"", prepare: Prepare | None = None, clock: Clock | None = None
+) -> PlanReport:
+    """What a build would do. Reads and downloads, creates no machine."""
+    from imagewright.engine.build_directory import borrowed
+    from imagewright.engine.explain import explain
+
+    clock = clock or SystemClock()
+    planned = _planned(options, show, stdin, prepare)
+    with borrowed(_home(options), _build_id(clock)) as place:
+        return explain(
+            planned,
+            platform=_platform(options, place.path, show, clock),
+            staging=_staging(place),
+            policy=_policy(options),
+            deadline=Deadline.after(clock, PLAN_SECONDS, "the plan"),
+        )
+
+
+def build(
+    options: Options, show: Redact, *, stdin: bytes = b"", prepare: Prepare | None = None, clock: Clock | None = None
+) -> BuildResult:
+    """Run the template to its targets. What goes wrong during the build is in the result, what is wrong before it is
+    raised; `--result` is written in both cases."""
+    from imagewright.engine.build_directory import forget, occupied
+
+    clock = clock or SystemClock()
+    _tell_result(options, BuildResult("", "", options.platform, RunState.RUNNING))
+    try:
+        planned = _planned(options, show, stdin, prepare)
+        forget(_home(options))
+        with occupied(_home(options), _build_id(clock)) as place, _logged(place, show, clock):
+            result = _run(planned, options, place, show, clock)
+    except BaseException as error:
+        _tell_result(options, _refused(options, error, show))
+        raise
+    _tell_result(options, result)
+    return result
+
+
+def exit_code(result: BuildResult) -> int:
+    """The exit code of a build that ran."""
+    if result.failure is not None:
+        return result.failure.exit_code
+    return LeftBehindError.exit_code if result.left_behind else 0
+
+
+def _run(plan: Plan, options: Options, place: BuildDirectory, show: Redact, clock: Clock) -> BuildResult:
+    from imagewright.engine.ledger import Ledger
+    from imagewright.engine.run import build as run
+
+    def emit(event: Event) -> None:
+        match event:
+            case BuildFinished():
+                show(BuildFinished(replace(event.result, log=str(place.log))))
+            case _:
+                show(event)
+
+    platform = _platform(options, place.path, emit, clock)
+    ledger = Ledger(place.ledger)
+    try:
+        result = run(
+            plan,
+            platform=platform,
+            staging=_staging(place),
+            ledger=ledger,
+            emit=emit,
+            clock=clock,
+            policy=_policy(options),
+            build_id=place.build_id,
+        )
+    finally:
+        ledger.close()
+    if result.state is not RunState.CANCELED:
+        _prune_quietly(platform, _limits(options), show)
+    return show.masked(replace(result, log=str(place.log)))
+
+
+def _planned(options: Options, show: Redact, stdin: bytes, prepare: Prepare | None) -> Plan:
+    """The one plan that the options speak of, with what they override."""
+    from imagewright.template import plans
+
+    found, warnings = plans(
+        options.template,
+        text=_given(options.template, stdin),
+        parameters_file=str(options.parameters) if options.parameters else None,
+        overrides=dict(options.overrides),
+        context=_context(options),
+    )
+    for each in found:
+        show.learn(each.mask)
+    for warning in warnings:
+        show(Diagnosed(warning))
+    chosen = _overridden(_chosen(found, options.name), options)
+    return prepare(chosen) if prepare else chosen
+
+
+def _chosen(found: Sequence[Plan], name: str) -> Plan:
+    named = [each for each in found if not name or each.name == name]
+    if len(named) == 1:
+        return named[0]
+    names = ", ".join(f"`{each.name}`" for each in found)
+    if not named:
+        raise OptionsError(f"the file has no image template `{name}`", hint=f"it has {names}")
+    raise OptionsError(f"the file has {len(named)} image templates", hint=f"choose one with `--name`: {names}")
+
+
+def _overridden(plan: Plan, options: Options) -> Plan:
+    from imagewright.core.plan import DiskFile
+
+    if options.source_disk is not None:
+        if not options.source_disk.is_file():
+            raise OptionsError(f"`--source-disk`: there is no file {options.source_disk}", hint="check the path")
+        plan = replace(plan, source=DiskFile(str(options.source_disk.resolve())))
+    if options.on_error is not None:
+        plan = replace(plan, on_customizer_error=options.on_error, on_validation_error=options.on_error)
+    if options.timeout is not None:
+        plan = replace(plan, timeout=options.timeout * 60.0)
+    return plan
+
+
+@contextmanager
+def _logged(place: BuildDirectory, show: Redact, clock: Clock) -> Iterator[None]:
+    """Every event of this build, masked, also goes to its log."""
+    from imagewright.render.jsonl import JsonLines
+
+    place.log.touch(0o600)
+    with place.log.open("a", encoding="utf-8") as stream:
+        log = JsonLines(stream, clock)
+        show.join(log)
+        try:
+            yield
+        finally:
+            show.leave(log)
+
+
+def _tell_result(options: Options, result: BuildResult) -> None:
+    if options.result is not None:
+        from imagewright.render.result_json import write_result
+
+        write_result(result, options.result)
+
+
+def _refused(options: Options, error: BaseException, show: Redact) -> BuildResult:
+    """The result of a build that ended before it began."""
+    from imagewright.engine.run import failure_of
+
+    if isinstance(error, ImagewrightError):
+        failure = failure_of(error)
+    else:
+        failure = Failure(type(error).__name__, str(error), "this is a defect of Imagewright")
+    state = RunState.CANCELED if isinstance(error, CancelledError) else RunState.FAILED
+    return show.masked(BuildResult("", "", options.platform, state, failure=failure))
+
+
+# --- cleanup and the cache ---
+
+
+def cleanup(options: Options, show: Redact, *, clock: Clock | None = None) -> CleanupReport:
+    """Delete what the ledgers of earlier builds list; a build whose process is alive is left alone unless forced."""
+    from imagewright.core.report import CleanupReport
+    from imagewright.engine.build_directory import BuildDirectory, all_of, locked
+    from imagewright.engine.ledger import pending
+    from imagewright.engine.sweep import sweep
+
+    clock = clock or SystemClock()
+    places = all_of(_home(options)) if options.ledger is None else (BuildDirectory(_ledger(options).parent),)
+    report = CleanupReport()
+    for place in places:
+        file = options.ledger or place.ledger
+        young = options.older_than is not None and _age(place, clock) < options.older_than
+        if young or not pending(file):
+            continue
+        delete = _deleter(options, place, show, clock)
+        with locked(place) as free:
+            if free or options.force:
+                done = sweep(file, delete, show)
+                report = replace(report, deleted=report.deleted + done.deleted, left=report.left + done.left)
+            else:
+                report = replace(report, running=(*report.running, place.build_id))
+    return report
+
+
+def _ledger(options: Options) -> Path:
+    if options.ledger is None or not options.ledger.is_file():
+        raise OptionsError(f"`--ledger`: there is no file {options.ledger}", hint="check the path")
+    return options.ledger
+
+
+def _age(place: BuildDirectory, clock: Clock) -> float:
+    return (clock.now() - place.started()).total_seconds()
+
+
+def _deleter(options: Options, place: BuildDirectory, show: Redact, clock: Clock) -> Callable[[Owned], None]:
+    """Deletes through the platform that each record names; a platform is loaded once."""
+    deadline = Deadline.after(clock, CLEANUP_SECONDS, "the clean-up")
+
+    @cache
+    def platform(name: str) -> Platform:
+        from imagewright.platforms import load
+
+        return load(name, _settings(options, place.path), show, clock)
+
+    return lambda owned: platform(owned.platform).delete(owned, deadline)
+
+
+def cache_list(options: Options, show: Emit, *, clock: Clock | None = None) -> tuple[Kept, ...]:
+    """The checkpoints that are there."""
+    return tuple(_platform(options, _home(options) / "builds", show, clock or SystemClock()).cache.list())
+
+
+def cache_prune(options: Options, show: Emit, *, clock: Clock | None = None) -> tuple[Kept, ...]:
+    """Delete the checkpoints over the limits, and say which."""
+    platform = _platform(options, _home(options) / "builds", show, clock or SystemClock())
+    return tuple(platform.cache.prune(_limits(options)))
+
+
+def _prune_quietly(platform: Platform, limits: CacheLimits, show: Emit) -> None:
+    """After a build; a cache that cannot be pruned does not make it a failure."""
+    try:
+        for kept in platform.cache.prune(limits):
+            show(Note(f"checkpoint {kept.key[:12]} ({kept.note}) was over the cache's limits", Level.DEBUG))
+    except (ImagewrightError, OSError) as error:
+        show(Note(f"the cache could not be pruned: {error}", Level.WARNING, getattr(error, "hint", "")))
+
+
+def doctor(options: Options) -> tuple[Check, ...]:
+    """What of this machine a build needs, and what to do where it is missing."""
+    from imagewright.platforms import DOCTORS, find
+
+    return tuple(find(DOCTORS, options.platform)(_settings(options, _home(options) / "builds")))
+
+
+# --- from options to what others want ---
+
+
+def _home(options: Options) -> Path:
+    return options.home.absolute()
+
+
+def _build_id(clock: Clock) -> str:
+    return f"{clock.now():%Y%m%d-%H%M%S}-{fresh_name(6)}"
+
+
+def _given(file: str, stdin: bytes) -> bytes | None:
+    return stdin if file == "-" else None
+
+
+def _context(options: Options) -> ArmContext:
+    from imagewright.template import ArmContext
+
+    return ArmContext(
+        subscription_id=options.subscription, resource_group=options.resource_group, location=options.location
+    )
+
+
+def _settings(options: Options, work: Path) -> Settings:
+    from imagewright.platforms import Settings
+
+    return Settings(
+        home=_home(options),
+        work=work,
+        output=options.output,
+        memory_mib=options.memory,
+        cpus=options.cpus,
+        accelerator=str(options.accelerator),
+        subscription_id=options.subscription,
+        resource_group=options.resource_group,
+        location=options.location,
+    )
+
+
+def _platform(options: Options, work: Path, emit: Emit, clock: Clock) -> Platform:
+    from imagewright.platforms import load
+
+    return load(options.platform, _settings(options, work), emit, clock)
+
+
+def _staging(place: BuildDirectory) -> Staging:
+    from imagewright.staging.directory import DirectoryStaging
+
+    return DirectoryStaging(place.staging)
+
+
+def _policy(options: Options) -> CachePolicy:
+    from imagewright.engine.resume import CachePolicy, Keep
+
+    if options.no_cache:
+        return CachePolicy(reuse=False, keep=Keep.NONE)
+    return CachePolicy(keep=Keep(str(options.cache)))
+
+
+def _limits(options: Options) -> CacheLimits:
+    from imagewright.core.ports import CacheLimits
+
+    return CacheLimits(size=options.cache_size, age=options.cache_age)

@@ -194,7 +194,7 @@ class Options:
         Group.OUTPUT, ALL, kind=Kind.BOOLEAN, short="-v",
     )  # fmt: skip
     color: Color = row(
-        "colours and the live view; `auto` means on a terminal, unless `NO_COLOR` is set",
+        "colours; `auto` means on a terminal where `NO_COLOR` is not set; `never` has no live view either",
         Group.OUTPUT, ALL, kind=Kind.CHOICE, choices=Color, default="auto", pipeline=False,
     )  # fmt: skip
     home: Path = row(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import cache
+import codecs
+from collections.abc import Callable
 from pathlib import Path
 
 from imagewright.core.errors import Diagnostic, Severity
@@ -18,30 +18,28 @@ BEFORE, AFTER = 2, 1
 
 
 class Excerpts:
-    """Shows places in files. `texts` has the content of those that are no files (`-`); `mask` takes secrets out."""
+    """Shows places in files. `mask` takes secrets out."""
 
-    def __init__(
-        self,
-        paint: Paint | None = None,
-        *,
-        texts: Mapping[str, str] | None = None,
-        mask: Callable[[str], str] = str,
-    ) -> None:
+    def __init__(self, paint: Paint | None = None, *, mask: Callable[[str], str] = str) -> None:
         self.paint = paint or Paint()
-        self._texts = texts or {}
+        self._files: dict[str, tuple[str, ...]] = {}
         self._mask = mask
+
+    def remember(self, name: str, content: bytes) -> None:
+        """The content of what is no file (`-`)."""
+        self._files[name] = _lines(content)
 
     def diagnostic(self, found: Diagnostic) -> list[str]:
         """The whole finding: what, where, the lines, the hint."""
         word = str(found.severity)
         severe = self.paint.error(word) if found.severity is Severity.ERROR else self.paint.warning(word)
-        head = f"{severe}: {self._shown(found.message)} {self.paint.faint(f'[{found.code}]')}"
+        head = f"{severe}: {self.shown(found.message)} {self.paint.faint(f'[{found.code}]')}"
         return [head, *self.place(found.origin), *self.hint(found.hint)]
 
     def place(self, origin: Origin) -> list[str]:
         """`--> file:line:column pointer` and, where the line is known, the lines around it."""
         where = defuse(str(origin) + (f"  {origin.pointer}" if origin.pointer else ""))
-        lines = self._lines(origin.file)
+        lines = self._lines_of(origin.file)
         if not 0 < origin.line <= len(lines):
             return [f"  --> {where}"]
         first, last = max(1, origin.line - BEFORE), min(len(lines), origin.line + AFTER)
@@ -49,29 +47,36 @@ class Excerpts:
         shown = [f"{' ' * gutter} --> {where}", self.paint.faint(f"{' ' * gutter} |")]
         for number in range(first, last + 1):
             text, marker = _cut(lines[number - 1], origin if number == origin.line else None)
-            shown.append(f"{self.paint.faint(f'{number:>{gutter}} |')} {self._shown(text)}".rstrip())
+            shown.append(f"{self.paint.faint(f'{number:>{gutter}} |')} {self.shown(text)}".rstrip())
             if marker:
                 shown.append(f"{self.paint.faint(f'{chr(32) * gutter} |')} {self.paint.error(marker)}")
         return shown
 
     def hint(self, hint: str) -> list[str]:
-        return [f"{self.paint.hint('hint')}: {self._shown(hint)}"] if hint else []
+        return [f"{self.paint.hint('hint')}: {self.shown(hint)}"] if hint else []
 
-    def _lines(self, file: str) -> tuple[str, ...]:
-        if file in self._texts:
-            return tuple(self._texts[file].splitlines())
-        return _file_lines(file)
+    def _lines_of(self, file: str) -> tuple[str, ...]:
+        if file not in self._files:
+            self._files[file] = _read(file)
+        return self._files[file]
 
-    def _shown(self, text: str) -> str:
+    def shown(self, text: str) -> str:
+        """`text` as it may be shown: without secrets, harmless."""
         return defuse(self._mask(text))
 
 
-@cache
-def _file_lines(file: str) -> tuple[str, ...]:
+def _read(file: str) -> tuple[str, ...]:
     try:
-        return tuple(Path(file).read_text("utf-8-sig", errors="replace").splitlines())
+        return _lines(Path(file).read_bytes())
     except (OSError, ValueError):
         return ()
+
+
+def _lines(content: bytes) -> tuple[str, ...]:
+    """Lines as an editor counts them: only LF and CRLF end one."""
+    encoding = "utf-16" if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
+    text = content.decode(encoding, errors="replace")
+    return tuple(line.removesuffix("\r") for line in text.removesuffix("\n").split("\n"))
 
 
 def _cut(line: str, origin: Origin | None) -> tuple[str, str]:

@@ -39,6 +39,10 @@ class Redact:
         """`text` without secrets, for what is shown beside the events."""
         return self.mask(text)
 
+    def masked(self, value: T) -> T:
+        """A frozen value without secrets."""
+        return masked(value, self.mask)
+
     def learn(self, mask: Mask) -> None:
         known = set(self.mask.secrets)
         self.mask = self.mask.plus(secret for secret in mask.secrets if secret not in known)

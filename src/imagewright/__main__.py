@@ -1,0 +1,7 @@
+"""`python -m imagewright`."""
+
+import sys
+
+from imagewright.entry.cli import main
+
+sys.exit(main())
