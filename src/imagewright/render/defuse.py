@@ -13,31 +13,30 @@ _SEQUENCE = re.compile(
     r"|\x1b[PX^_][^\x1b]*\x1b\\"  # device strings
     r"|\x1b[ -/]*[0-~]"  # short ones
 )
+_AGENT_COMMAND = re.compile(r"##(?=\[|vso)", re.IGNORECASE)
+"""Broken by a plain space: the agents compare by culture, for which a zero-width character is not there."""
+
 _SPACES = re.compile(r"[^\S\n\r\x0b\x0c\x1c-\x1f\x85\u2028\u2029]")
 
 
 def defuse(text: str, longest: int = LONGEST) -> str:
     """One line for a terminal: escape sequences are taken out, other invisible characters shown as escapes.
 
-    Format characters (text direction, zero width) count as invisible: they can make a line read as another.
+    Format characters (text direction, zero width) count as invisible: they can make a line read as another. The
+    `##[` and `##vso[` of Azure Pipelines are broken too: its agent obeys them anywhere in a line of any program.
     """
     text = text.rstrip("\r\n")
     if len(text) > longest:
         text = f"{text[:longest]}… ({len(text) - longest} more characters)"
-    if text.isprintable():
-        return text
-    text = _SPACES.sub(" ", _SEQUENCE.sub("", text.replace("\t", "    ").replace("\n", " ")))
-    return "".join(each if each.isprintable() else _escape(each) for each in text)
+    if not text.isprintable():
+        text = _SPACES.sub(" ", _SEQUENCE.sub("", text.replace("\t", "    ").replace("\n", " ")))
+        text = "".join(each if each.isprintable() else _escape(each) for each in text)
+    return _AGENT_COMMAND.sub("## ", text)
 
 
 def defuse_commands(text: str, longest: int = LONGEST) -> str:
-    """One line for a pipeline's log: `defuse`, and no `::`, `##[` or `##vso[` that a runner would obey.
-
-    They are broken by a plain space: the runners compare by culture, for which a zero-width character is not there.
-    """
-    text = defuse(text, longest)
-    text = re.sub(r":(?=:)", ": ", text)
-    return re.sub(r"##(?=\[|vso)", "## ", text, flags=re.IGNORECASE)
+    """One line for a pipeline's log: `defuse`, and no `::`, which GitHub's runner obeys where a line begins."""
+    return re.sub(r":(?=:)", ": ", defuse(text, longest))
 
 
 def _escape(character: str) -> str:

@@ -40,10 +40,10 @@ def progress(event: Progress) -> str:
     """`label 45 % (1.2 GiB of 2.7 GiB)`, or what is known of it."""
     if event.unit == "%":
         return f"{event.label} {event.done} %"
-    done, total = _amount(event.done, event.unit), _amount(event.total, event.unit)
     if not event.total:
-        return f"{event.label} {done}"
-    return f"{event.label} {percent(event)} % ({done} of {total})"
+        return f"{event.label} {_amount(event.done, event.unit)}"
+    done = size(event.done) if event.unit == "B" else str(event.done)
+    return f"{event.label} {percent(event)} % ({done} of {_amount(event.total, event.unit)})"
 
 
 def percent(event: Progress) -> int:

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import codecs
+from pathlib import Path
+
+from imagewright.core.errors import Diagnostic, Severity
+from imagewright.core.origin import Origin
+from imagewright.render.excerpt import WIDTH, Excerpts
+from imagewright.render.paint import Paint
+
+
+def place(content: str | bytes, **where: object) -> list[str]:
+    excerpts = Excerpts()
+    excerpts.remember("-", content if isinstance(content, bytes) else content.encode())
+    return excerpts.place(Origin("-", **where))  # type: ignore[arg-type]
+
+
+def test_the_marker_stands_under_the_place() -> None:
+    assert place('{\n  "a": 1,\n  "b": 2\n}\n', line=3, column=8, pointer="/b", length=1) == [
+        "  --> -:3:8  /b",
+        "  |",
+        "1 | {",
+        '2 |   "a": 1,',
+        '3 |   "b": 2',
+        "  |        ^",
+        "4 | }",
+    ]
+
+
+def test_a_tab_is_four_columns_wide() -> None:
+    lines = place('\t\t"x": 1', line=1, column=3, length=3)
+    assert lines[2:] == ['1 |         "x": 1', "  |         ^^^"]
+
+
+def test_line_numbers_are_aligned() -> None:
+    lines = place("\n".join(f"line {number}" for number in range(1, 12)), line=10, column=1, length=4)
+    assert lines[2:] == [" 8 | line 8", " 9 | line 9", "10 | line 10", "   | ^^^^", "11 | line 11"]
+
+
+def test_a_long_line_is_cut_to_what_is_around_the_place() -> None:
+    text = "a" * 500 + "HERE" + "b" * 500
+    lines = place(text, line=1, column=501, length=4)
+    shown, marker = lines[2].removeprefix("1 | "), lines[3].removeprefix("  | ")
+    assert len(shown) == WIDTH + 2
+    assert shown.startswith("…")
+    assert shown.endswith("…")
+    assert shown[marker.index("^") : marker.rindex("^") + 1] == "HERE"
+
+
+def test_a_place_outside_the_file_is_only_named() -> None:
+    assert place("one line", line=7, column=1) == ["  --> -:7:1"]
+    assert place("one line") == ["  --> -"]
+    assert Excerpts().place(Origin("/no/such/file", 1, 1)) == ["  --> /no/such/file:1:1"]
+
+
+def test_only_lf_and_crlf_end_a_line() -> None:
+    assert place("a\r\nb\x0bc\u2028d\r\ne", line=3, column=1)[-2:] == ["3 | e", "  | ^"]
+
+
+def test_a_file_may_have_a_byte_order_mark(tmp_path: Path) -> None:
+    file = tmp_path / "t.json"
+    for content in (codecs.BOM_UTF8 + b"[1]", "[1]".encode("utf-16")):
+        file.write_bytes(content)
+        assert Excerpts().place(Origin(str(file), 1, 2))[2:] == ["1 | [1]", "  |  ^"]
+
+
+def test_a_diagnostic_is_told_whole_and_in_words() -> None:
+    excerpts = Excerpts(mask=lambda text: text.replace("hunter2", "***"))
+    excerpts.remember("-", b'{"password": "hunter2"}')
+    found = Diagnostic(
+        Severity.ERROR, "no-good", "hunter2 is no good\x1b[2J", Origin("-", 1, 14, "/password", 9), "choose"
+    )
+    assert excerpts.diagnostic(found) == [
+        "error: *** is no good [no-good]",
+        "  --> -:1:14  /password",
+        "  |",
+        '1 | {"password": "***"}',
+        "  |              ^^^^^^^^^",
+        "hint: choose",
+    ]
+
+
+def test_colour_adds_nothing_but_colour() -> None:
+    import re
+
+    found = Diagnostic(Severity.WARNING, "odd", "this is odd", Origin("-", 1, 1), "do")
+    painted, plain = Excerpts(Paint(enabled=True)), Excerpts()
+    for each in (painted, plain):
+        each.remember("-", b"x")
+    assert [re.sub(r"\x1b\[[\d;]*m", "", line) for line in painted.diagnostic(found)] == plain.diagnostic(found)
