@@ -13,3 +13,7 @@ class Unknown:
 
     def __str__(self) -> str:
         return f"(unknown: {self.reason})"
+
+
+REPORTED = Unknown("reported")
+"""Stands for what a diagnostic was written about already."""

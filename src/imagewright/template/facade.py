@@ -82,10 +82,10 @@ def _load(
     from imagewright.template.rules import check
 
     found, mask = find(document, parameters, overrides, context, report)
+    report.mask = mask
     for written in found:
-        version = written.version
-        normal = present(written.located, version, report)
+        normal = present(written.located, written.version, report)
         template = load(normal, report)
         if template is not None:
-            check(template, normal, context, report)
+            check(template, normal, written.is_body, context, report)
             yield template, normal, mask

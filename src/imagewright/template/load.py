@@ -94,12 +94,12 @@ _PATTERNS = {
 }
 
 
-def _place(loc: tuple[int | str, ...], data: Any) -> tuple[str, list[int | str], str]:
+def _place(loc: tuple[Any, ...], data: Any) -> tuple[str, list[Any], str]:
     """The nearest value that exists, as pointer and as steps, and the name of the field that does not.
 
     pydantic puts the variant of a union into the location; a step that leads nowhere and is not the last is that.
     """
-    steps: list[int | str] = []
+    steps: list[Any] = []
     missing = ""
     for index, step in enumerate(loc):
         if (isinstance(data, dict) and step in data) or (

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from imagewright.core.errors import Diagnostic, Severity
 from imagewright.core.origin import Origin
+from imagewright.core.secret import Mask
 
 
 class Report:
-    """What was found so far. `unknowns` is how grave a value is that nobody knows: a warning, or an error."""
+    """What was found so far. `unknowns` is how grave a value is that nobody knows: a warning, or an error.
+
+    `mask` takes secrets out of what is finally shown.
+    """
 
     def __init__(self, unknowns: Severity = Severity.WARNING) -> None:
         self._unknowns = unknowns
+        self.mask = Mask()
         self._found: dict[tuple[str, str, Origin], Diagnostic] = {}
 
     def error(self, code: str, message: str, origin: Origin, hint: str = "") -> None:
@@ -39,4 +45,8 @@ class Report:
         def place(found: Diagnostic) -> tuple[str, int, int, str]:
             return found.origin.file, found.origin.line, found.origin.column, found.code
 
-        return tuple(sorted(self._found.values(), key=place))
+        shown = (
+            replace(found, message=self.mask(found.message), hint=self.mask(found.hint))
+            for found in self._found.values()
+        )
+        return tuple(sorted(shown, key=place))

@@ -13,13 +13,18 @@ from imagewright.template.compile import is_local
 from imagewright.template.context import ArmContext
 from imagewright.template.located import Located
 from imagewright.template.report import Report
-from imagewright.template.schema import ImageTemplate, Properties
+from imagewright.template.resource_types import IMAGE_TEMPLATE, SHORT_TYPE, is_image_template
+from imagewright.template.schema import VERSIONS, ImageTemplate, Properties
 
 _SCHEMES = ("http://", "https://")
 
 
-def check(template: ImageTemplate, present: Located, context: ArmContext, report: Report) -> None:
-    """Report every broken rule. The template may hold unknown values; they break none."""
+def check(template: ImageTemplate, present: Located, is_body: bool, context: ArmContext, report: Report) -> None:
+    """Report every broken rule. The template may hold unknown values; they break none.
+
+    A bare body (`is_body`) may leave out what the command line gives; a resource in a deployment may not.
+    """
+    _envelope(template, present, is_body, report)
     properties = template.properties
     if isinstance(properties, Unknown):
         return
@@ -31,6 +36,23 @@ def check(template: ImageTemplate, present: Located, context: ArmContext, report
     _workload(properties, present, report)
     _run_outputs(properties, present, report)
     _staging(properties, present, context, report)
+
+
+def _envelope(template: ImageTemplate, present: Located, is_body: bool, report: Report) -> None:
+    for field in () if is_body else ("name", "apiVersion", "location"):
+        if f"/{field}" not in present.places:
+            report.error("missing-field", f"'{field}' is missing", present.origin(), f"add '{field}'")
+    version = template.api_version
+    if isinstance(version, str) and version and version not in VERSIONS:
+        hint = f"known are {', '.join(VERSIONS)}"
+        report.warning("unknown-api-version", f"the api-version '{version}' is not known",
+                       present.origin("/apiVersion"), hint)  # fmt: skip
+    if isinstance(template.type, str) and template.type.lower() == SHORT_TYPE.lower():
+        report.warning("short-type", f"the type should be {IMAGE_TEMPLATE}", present.origin("/type"),
+                       f"write {IMAGE_TEMPLATE}")  # fmt: skip
+    elif not is_image_template(template.type) and not isinstance(template.type, Unknown):
+        report.error("unknown-type", f"'{template.type}' is not an image template", present.origin("/type"),
+                     f"write {IMAGE_TEMPLATE}")  # fmt: skip
 
 
 def _identity(template: ImageTemplate, present: Located, report: Report) -> None:

@@ -12,8 +12,7 @@ from imagewright.customizers import Customizer, Validator
 from imagewright.customizers.script import Sha256
 from imagewright.distributors import Distributor
 from imagewright.sources import Source
-
-RESOURCE_TYPE = "Microsoft.VirtualMachineImages/imageTemplates"
+from imagewright.template.resource_types import IMAGE_TEMPLATE
 
 VERSIONS = (
     "2018-02-01-preview", "2019-02-01-preview", "2019-05-01-preview", "2020-02-14", "2021-10-01", "2022-02-14",
@@ -190,7 +189,7 @@ class ImageTemplate(Shape):
         | {"systemData", "zones"}
     )
 
-    type: str = RESOURCE_TYPE
+    type: str = IMAGE_TEMPLATE
     api_version: str = ""
     name: Annotated[str, Field(pattern=r"^([A-Za-z0-9\-_.]{1,64})?$")] = ""
     location: str = ""

@@ -1,0 +1,326 @@
+"""A deployment template as ARM evaluates it: parameters, variables, copy loops, expressions; every place kept."""
+
+from __future__ import annotations
+
+import secrets as random
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from imagewright.core.clock import SystemClock
+from imagewright.core.origin import Origin
+from imagewright.core.secret import Secret
+from imagewright.core.unknown import REPORTED, Unknown
+from imagewright.template import dates
+from imagewright.template.context import ArmContext
+from imagewright.template.expressions import Call, Expression, ExpressionError, Literal, is_expression, parse
+from imagewright.template.interpret import Effort, Scope, first_unknown, interpret
+from imagewright.template.located import Located, Place
+from imagewright.template.names import suggest
+from imagewright.template.parameters import Supplied, checked, converted, declared, secrets
+from imagewright.template.report import Report
+from imagewright.template.source import MAX_DEPTH, Document, escape
+from imagewright.template.values import Value
+
+MAX_COPIES = 800
+"""ARM's own limit of a copy loop."""
+
+_MAX_VALUES = 50_000
+
+
+@dataclass(frozen=True)
+class Session:
+    """What all deployments of one file share: where findings go, the work done so far, the secrets met."""
+
+    report: Report
+    effort: Effort = field(default_factory=Effort)
+    secrets: list[Secret] = field(default_factory=list)
+
+
+class Template:
+    """A deployment template, evaluated on demand: what no image template uses is never looked at."""
+
+    def __init__(
+        self,
+        document: Document,
+        data: Mapping[str, object],
+        pointer: str,
+        given: Mapping[str, Supplied],
+        context: ArmContext,
+        session: Session,
+        name: str,
+    ) -> None:
+        self.document = document
+        self.data = data
+        self.pointer = pointer
+        self.given = given
+        self.context = context
+        self.session = session
+        self.name = name
+        self._done: dict[tuple[str, str], Located] = {}
+        self._open: set[tuple[str, str]] = set()
+
+    # --- what expressions ask (interpret.Deployment) ---
+
+    @property
+    def effort(self) -> Effort:
+        return self.session.effort
+
+    def parameter(self, name: str) -> Value | Unknown:
+        return self._once("parameter", name).data
+
+    def variable(self, name: str) -> Value | Unknown:
+        return self._once("variable", name).data
+
+    def now(self, form: str) -> str:
+        return dates.show(self.context.now or SystemClock().now(), form)
+
+    def new_guid(self) -> str:
+        return str(uuid.UUID(bytes=random.token_bytes(16), version=4))
+
+    def own_function(self, namespace: str, name: str, arguments: list[Value | Unknown]) -> Value | Unknown:
+        spaces = self.data.get("functions")
+        for index, space in enumerate(spaces if isinstance(spaces, list) else []):
+            members = space.get("members") if isinstance(space, dict) else None
+            if isinstance(members, dict) and str(space.get("namespace", "")).lower() == namespace.lower():
+                key = next((one for one in members if one.lower() == name.lower()), None)
+                if key is not None and isinstance(members[key], dict):
+                    pointer = f"{self.pointer}/functions/{index}/members/{escape(key)}"
+                    return self._own_function(members[key], pointer, arguments)
+        raise ExpressionError("unknown-function", f"the template has no function '{namespace}.{name}'")
+
+    def _own_function(
+        self, body: Mapping[str, object], pointer: str, arguments: list[Value | Unknown]
+    ) -> Value | Unknown:
+        parameters = body.get("parameters", [])
+        names = (
+            [str(one.get("name")) for one in parameters if isinstance(one, dict)]
+            if isinstance(parameters, list)
+            else []
+        )
+        if len(names) != len(arguments):
+            raise ExpressionError("bad-argument", f"the function takes {len(names)} arguments, not {len(arguments)}")
+        output = body.get("output")
+        given = {
+            name.lower(): Supplied(value, self.document.origin(pointer))
+            for name, value in zip(names, arguments, strict=True)
+        }
+        inner = {"parameters": {name: {} for name in names}, "functions": self.data.get("functions")}
+        template = Template(self.document, inner, pointer, given, self.context, self.session, self.name)
+        value = output.get("value") if isinstance(output, dict) else None
+        return template.evaluate(value, f"{pointer}/output/value").data
+
+    # --- parameters and variables ---
+
+    def _once(self, kind: str, name: str) -> Located:
+        key = (kind, name.lower())
+        if key in self._done:
+            return self._done[key]
+        if key in self._open:
+            raise ExpressionError("circular-reference", f"the {kind} '{name}' depends on itself")
+        self._open.add(key)
+        try:
+            with self.effort:
+                found = self._parameter(name) if kind == "parameter" else self._variable(name)
+        finally:
+            self._open.discard(key)
+        _check_extent(found.data)
+        self._done[key] = found
+        return found
+
+    def _parameter(self, name: str) -> Located:
+        parameter = declared(self.data, self.pointer, name)
+        if parameter is None:
+            raise _missing("parameter", name, self.data.get("parameters"))
+        report = self.session.report
+        here = self.document.origin(parameter.pointer, key=True)
+        given = self.given.get(name.lower())
+        origin = here
+        located: Located
+        if given is not None:
+            origin = given.origin
+            value = converted(given, parameter, report)
+            located = given.located or Located(value, {"": (self.document, parameter.pointer)})
+            value = self._settled(value, origin)
+        elif "defaultValue" in parameter.body:
+            place = f"{parameter.pointer}/defaultValue"
+            located = self.evaluate(parameter.body["defaultValue"], place)
+            value, origin = located.data, located.origin()
+        elif parameter.nullable:
+            value, located = None, Located(None, {"": (self.document, parameter.pointer)})
+        else:
+            hint = f"give it with --set {parameter.name}=VALUE, or in a parameters file"
+            report.unknown("missing-parameter", f"the parameter '{parameter.name}' has no value", here, hint)
+            value, located = REPORTED, Located(REPORTED, {"": (self.document, parameter.pointer)})
+        value = checked(value, parameter, origin, report)
+        if parameter.secure:
+            self.session.secrets.extend(secrets(parameter.name, value))
+        return replace(located, data=value)
+
+    def _variable(self, name: str) -> Located:
+        variables = self.data.get("variables")
+        pointer = f"{self.pointer}/variables"
+        if isinstance(variables, dict):
+            key = next((one for one in variables if one.lower() == name.lower() and one != "copy"), None)
+            if key is not None:
+                return self.evaluate(variables[key], f"{pointer}/{escape(key)}")
+            loops = variables.get("copy")
+            for index, loop in enumerate(loops if isinstance(loops, list) else []):
+                if isinstance(loop, dict) and str(loop.get("name", "")).lower() == name.lower():
+                    places: dict[str, Place] = {}
+                    items = self._copies(loop, f"{pointer}/copy/{index}", "", Scope(self), places)
+                    return Located(items, places)
+        raise _missing("variable", name, variables)
+
+    # --- values ---
+
+    def evaluate(self, value: object, pointer: str, scope: Scope | None = None) -> Located:
+        """`value`, which stands at `pointer` of the document, with every expression in it replaced by its value."""
+        places: dict[str, Place] = {}
+        return Located(self._value(value, pointer, "", scope or Scope(self), places), places)
+
+    def _value(self, value: object, pointer: str, here: str, scope: Scope, places: dict[str, Place]) -> object:
+        places[here] = (self.document, pointer)
+        match value:
+            case str() if is_expression(value):
+                return self._expression(value, pointer, here, scope, places)
+            case str() if value.startswith("[["):
+                return value[1:]
+            case list():
+                return [
+                    self._value(one, f"{pointer}/{index}", f"{here}/{index}", scope, places)
+                    for index, one in enumerate(value)
+                ]
+            case dict():
+                return self._object(value, pointer, here, scope, places)
+            case Unknown():
+                return REPORTED
+            case _:
+                return value
+
+    def _object(
+        self, value: Mapping[str, object], pointer: str, here: str, scope: Scope, places: dict[str, Place]
+    ) -> object:
+        result: dict[str, object] = {}
+        for key, item in value.items():
+            place = f"{pointer}/{escape(key)}"
+            if key == "copy" and isinstance(item, list):
+                for index, loop in enumerate(item):
+                    if isinstance(loop, dict):
+                        name = str(loop.get("name", ""))
+                        inner = f"{here}/{escape(name)}"
+                        result[name] = self._copies(loop, f"{place}/{index}", inner, scope, places)
+                continue
+            if is_expression(key):
+                evaluated = self._text(key, self.document.origin(place, key=True), scope)
+                if not isinstance(evaluated, str):
+                    return REPORTED
+                key = evaluated
+            result[key] = self._value(item, place, f"{here}/{escape(key)}", scope, places)
+        return result
+
+    def _copies(
+        self, loop: Mapping[str, object], pointer: str, here: str, scope: Scope, places: dict[str, Place]
+    ) -> object:
+        places[here] = (self.document, pointer)
+        count = self.count(loop, pointer, scope)
+        name = str(loop.get("name", ""))
+        if isinstance(count, Unknown):
+            return count
+        return [
+            self._value(
+                loop.get("input"), f"{pointer}/input", f"{here}/{index}", scope.with_loop(name, index), places
+            )
+            for index in range(count)
+        ]
+
+    def count(self, loop: Mapping[str, object], pointer: str, scope: Scope) -> int | Unknown:
+        """How often a copy loop turns."""
+        count = self.evaluate(loop.get("count"), f"{pointer}/count", scope).data
+        if isinstance(count, Unknown):
+            return count
+        if isinstance(count, bool) or not isinstance(count, int) or not 0 <= count <= MAX_COPIES:
+            message = f"the count of a copy loop must be a number from 0 to {MAX_COPIES}"
+            self.session.report.error("bad-copy-count", message, self.document.origin(f"{pointer}/count"))
+            return REPORTED
+        return count
+
+    def _expression(self, text: str, pointer: str, here: str, scope: Scope, places: dict[str, Place]) -> object:
+        value = self._text(text, self.document.origin(pointer), scope)
+        if (source := self._whole(text)) is not None:
+            for inner, place in source.places.items():
+                places[here + inner] = place
+            places[here] = source.places[""] if isinstance(value, dict | list) else (self.document, pointer)
+        return value
+
+    def _whole(self, text: str) -> Located | None:
+        """The parameter or variable that an expression is, and nothing else: its own places are the better ones."""
+        try:
+            tree: Expression = parse(text)
+        except ExpressionError:
+            return None
+        match tree:
+            case Call("", name, (Literal(value=str(key)),)) if name.lower() in {"parameters", "variables"}:
+                return self._done.get((name.lower().removesuffix("s"), key.lower()))
+            case _:
+                return None
+
+    def _text(self, text: str, origin: Origin, scope: Scope) -> object:
+        """The value of an expression; what is wrong is reported."""
+        try:
+            with self.effort:
+                value = interpret(parse(text), scope)
+                _check_extent(value)
+        except ExpressionError as error:
+            within = replace(
+                origin, column=origin.column + error.at + (origin.length == len(text) + 2), length=error.length
+            )
+            exact = origin.line and error.at and origin.length in {len(text), len(text) + 2}
+            self.session.report.error(error.code, error.message, within if exact else origin, error.hint)
+            return REPORTED
+        return self._settled(value, origin)
+
+    def _settled(self, value: object, origin: Origin) -> object:
+        """`value` with everything unknown in it reported."""
+        if first_unknown(value) is None:
+            return value
+        match value:
+            case Unknown():
+                if value is not REPORTED:
+                    hint = "give the value itself, or what it depends on"
+                    self.session.report.unknown(
+                        "unknown-value", f"this cannot be known here: {value.reason}", origin, hint
+                    )
+                return REPORTED
+            case list():
+                return [self._settled(one, origin) for one in value]
+            case dict():
+                return {key: self._settled(one, origin) for key, one in value.items()}
+            case _:
+                return value
+
+
+def _missing(kind: str, name: str, table: object) -> ExpressionError:
+    known = [str(one) for one in table] if isinstance(table, dict) else []
+    meant = suggest(name, known)
+    hint = f"did you mean '{meant}'?" if meant else f"it has: {', '.join(known) or 'none'}"
+    return ExpressionError(f"unknown-{kind}", f"the template has no {kind} '{name}'", hint=hint)
+
+
+def _check_extent(value: object) -> None:
+    """Raise ExpressionError when a value is deeper or larger than anything downstream should have to walk."""
+    left = _MAX_VALUES
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [
+            inner
+            for one in level
+            if isinstance(one, list | dict)
+            for inner in (one.values() if isinstance(one, dict) else one)
+        ]
+        if not level:
+            return
+        left -= len(level)
+        if left < 0:
+            raise ExpressionError("too-large", "the value becomes too large")
+    raise ExpressionError("too-deep", f"the value becomes more than {MAX_DEPTH} levels deep")

@@ -1,0 +1,199 @@
+"""Parameters: how they are declared, where their values come from, and whether the two fit."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from imagewright.core.origin import Origin
+from imagewright.core.secret import Secret
+from imagewright.core.unknown import REPORTED, Unknown
+from imagewright.template.located import Located, as_written
+from imagewright.template.names import suggest
+from imagewright.template.report import Report
+from imagewright.template.source import Document, escape, read
+from imagewright.template.values import describe
+
+_TYPES: Mapping[str, type] = {"string": str, "int": int, "bool": bool, "array": list, "object": dict}
+
+
+@dataclass(frozen=True, slots=True)
+class Supplied:
+    """A value that was given to a parameter. `is_text`: it comes from a command line and has yet to be converted."""
+
+    value: object
+    origin: Origin
+    located: Located | None = None
+    is_text: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """The declaration of a parameter in a template, with `$ref` followed."""
+
+    name: str
+    pointer: str
+    type: str
+    secure: bool
+    nullable: bool
+    body: Mapping[str, object]
+
+
+def declared(data: Mapping[str, object], pointer: str, name: str) -> Declared | None:
+    """The parameter that a template calls `name`, in any case."""
+    parameters = data.get("parameters")
+    if not isinstance(parameters, dict):
+        return None
+    key = next((one for one in parameters if one.lower() == name.lower()), None)
+    if key is None:
+        return None
+    body = parameters[key] if isinstance(parameters[key], dict) else {}
+    definitions = data.get("definitions")
+    reference = body.get("$ref")
+    if isinstance(reference, str) and isinstance(definitions, dict):
+        target = definitions.get(reference.rpartition("/")[2])
+        body = {**target, **body} if isinstance(target, dict) else body
+    kind = str(body.get("type", "")).lower()
+    return Declared(
+        key,
+        f"{pointer}/parameters/{escape(key)}",
+        kind.removeprefix("secure"),
+        kind.startswith("secure"),
+        body.get("nullable") is True,
+        body,
+    )
+
+
+def supplied(path: str | None, overrides: Mapping[str, str], report: Report) -> dict[str, Supplied]:
+    """All given values by lower-case name: those of the parameters file at `path`, then those of `--set`."""
+    values = _from_file(read(path), report) if path else {}
+    for name, value in overrides.items():
+        values[name.lower()] = Supplied(value, Origin(f"--set {name}"), is_text=True)
+    return values
+
+
+def _from_file(document: Document, report: Report) -> dict[str, Supplied]:
+    report.extend(document.diagnostics)
+    if document.broken:
+        return {}
+    data = document.data
+    values = data.get("parameters") if isinstance(data, dict) else None
+    if not isinstance(values, dict):
+        report.error(
+            "no-parameters",
+            "this is not a parameters file: there is no object 'parameters' in it",
+            document.origin(),
+            '{"parameters": {"NAME": {"value": ...}}}',
+        )
+        return {}
+    result = {}
+    for name, entry in values.items():
+        pointer = f"/parameters/{escape(name)}"
+        if isinstance(entry, dict) and "value" in entry:
+            origin = document.origin(f"{pointer}/value")
+            located = as_written(document, entry["value"], f"{pointer}/value")
+            result[name.lower()] = Supplied(entry["value"], origin, located)
+        elif isinstance(entry, dict) and "reference" in entry:
+            unknown = Unknown(f"the parameter '{name}' is in a key vault")
+            result[name.lower()] = Supplied(unknown, document.origin(pointer, key=True))
+        else:
+            report.error(
+                "bad-parameter",
+                f"the parameter '{name}' has neither 'value' nor 'reference'",
+                document.origin(pointer),
+                f'write "{name}": {{"value": ...}}',
+            )
+    return result
+
+
+def undeclared(given: Mapping[str, Supplied], data: Mapping[str, object], report: Report) -> None:
+    """Report values for which the template has no parameter."""
+    parameters = data.get("parameters")
+    known = [str(one) for one in parameters] if isinstance(parameters, dict) else []
+    for name, value in given.items():
+        if name not in {one.lower() for one in known}:
+            meant = suggest(name, known)
+            hint = f"did you mean '{meant}'?" if meant else f"it has: {', '.join(known) or 'none'}"
+            report.error("unknown-parameter", f"the template has no parameter '{name}'", value.origin, hint)
+
+
+def converted(given: Supplied, parameter: Declared, report: Report) -> object:
+    """The value of `--set` as the parameter's type wants it, or REPORTED."""
+    if not given.is_text or parameter.type == "string" or not isinstance(given.value, str):
+        return given.value
+    word = given.value.strip()
+    try:
+        value = json.loads(word.lower() if parameter.type == "bool" else word)
+    except (ValueError, RecursionError):
+        value = None
+    if not _fits(value, parameter.type):
+        report.error(
+            "wrong-type",
+            f"the parameter '{parameter.name}' must be {_TYPE_NAMES.get(parameter.type, parameter.type)}",
+            given.origin,
+            _EXAMPLES.get(parameter.type, ""),
+        )
+        return REPORTED
+    return value
+
+
+_TYPE_NAMES = {"string": "a string", "int": "an int", "bool": "a bool", "array": "an array", "object": "an object"}
+_EXAMPLES = {
+    "int": "for example 5",
+    "bool": "true or false",
+    "array": 'as JSON: ["a", "b"]',
+    "object": 'as JSON: {"a": 1}',
+}
+
+
+def _fits(value: object, kind: str) -> bool:
+    wanted = _TYPES.get(kind)
+    return wanted is None or (isinstance(value, wanted) and (wanted is not int or not isinstance(value, bool)))
+
+
+def checked(value: object, parameter: Declared, origin: Origin, report: Report) -> object:
+    """`value` if it keeps to the declaration, otherwise REPORTED."""
+    body, name = parameter.body, parameter.name
+    if isinstance(value, Unknown) or (value is None and parameter.nullable):
+        return value
+    if not _fits(value, parameter.type):
+        wanted = _TYPE_NAMES[parameter.type]
+        report.error("wrong-type", f"the parameter '{name}' must be {wanted}, not {describe(value)}", origin)
+        return REPORTED
+    allowed = body.get("allowedValues")
+    if isinstance(allowed, list) and allowed:
+        chosen = value if isinstance(value, list) else [value]
+        if any(not _among(one, allowed) for one in chosen):
+            shown = "this value" if parameter.secure else f"{value!r}"
+            choices = "" if parameter.secure else "one of: " + ", ".join(map(str, allowed))
+            report.error("value-not-allowed", f"the parameter '{name}' does not allow {shown}", origin, choices)
+            return REPORTED
+    size = value if parameter.type == "int" else len(value) if isinstance(value, str | list) else None
+    bounds = ("minValue", "maxValue") if parameter.type == "int" else ("minLength", "maxLength")
+    low, high = (body.get(bound) for bound in bounds)
+    if isinstance(size, int) and ((isinstance(low, int) and size < low) or (isinstance(high, int) and size > high)):
+        what = f"{size}" if parameter.type == "int" else f"a length of {size}"
+        limits = " to ".join(str(one) for one in (low, high) if one is not None)
+        report.error("out-of-range", f"the parameter '{name}' does not allow {what}", origin, f"allowed: {limits}")
+        return REPORTED
+    return value
+
+
+def _among(value: object, allowed: Iterable[object]) -> bool:
+    if isinstance(value, str):
+        return any(isinstance(one, str) and one.lower() == value.lower() for one in allowed)
+    return isinstance(value, Unknown) or value in allowed
+
+
+def secrets(name: str, value: object) -> list[Secret]:
+    """Every text in the value of a secure parameter."""
+    match value:
+        case str():
+            return [Secret(name, value)]
+        case dict():
+            return [secret for key, one in value.items() for secret in secrets(f"{name}.{key}", one)]
+        case list():
+            return [secret for index, one in enumerate(value) for secret in secrets(f"{name}.{index}", one)]
+        case _:
+            return []
