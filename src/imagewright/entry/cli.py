@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from imagewright.entry.overview import OVERVIEW, wants_overview
+from imagewright.entry.pipe import write_lines
 
 if TYPE_CHECKING:
     from imagewright.core.errors import ImagewrightError
@@ -21,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code. Bad input and our own errors never leave a traceback."""
     arguments = sys.argv[1:] if arguments is None else arguments
     if wants_overview(arguments):
-        sys.stdout.write(OVERVIEW)
+        write_lines(sys.stdout, [OVERVIEW])
         return 0
     return _run(arguments)
 
@@ -43,13 +44,14 @@ def _run(arguments: Sequence[str]) -> int:
     excerpts = Excerpts(console.paint(Color.AUTO, console.err), mask=show.text)
     try:
         with cancellable(), crashes_saved(Options().home, show.text, SystemClock()):
-            command, options = read(arguments, os.environ)
+            try:
+                command, options = read(arguments, os.environ)
+            except HelpWanted as help_:
+                console.data([help_.text.rstrip("\n")])
+                return 0
             excerpts.paint = console.paint(options.color, console.err)
             with crashes_saved(options.home, show.text, SystemClock()):
                 return Call(command, options, console, show, excerpts).run()
-    except HelpWanted as help_:
-        console.data([help_.text.rstrip("\n")])
-        return 0
     except ImagewrightError as error:
         console.say(_told(error, excerpts))
         return error.exit_code

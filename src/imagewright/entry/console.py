@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TextIO
 
+from imagewright.entry.pipe import write_lines
 from imagewright.options import Color
 from imagewright.render.paint import Paint
 
@@ -27,11 +28,10 @@ class Console:
         return cls(sys.stdout, sys.stderr, os.environ)
 
     def data(self, lines: Iterable[str]) -> None:
-        """Lines to standard output. A reader that has gone away (`| head`) wanted no more: that is no error."""
-        self._write(self.out, lines)
+        write_lines(self.out, lines)
 
     def say(self, lines: Iterable[str]) -> None:
-        self._write(self.err, lines)
+        write_lines(self.err, lines)
 
     def paint(self, color: Color, stream: TextIO) -> Paint:
         match color:
@@ -48,17 +48,3 @@ class Console:
 
     def _terminal(self, stream: TextIO) -> bool:
         return stream.isatty() and self.environment.get("TERM") != "dumb"
-
-    def _write(self, stream: TextIO, lines: Iterable[str]) -> None:
-        try:
-            stream.writelines(f"{line}\n" for line in lines)
-            stream.flush()
-        except BrokenPipeError:
-            _to_nowhere(stream)
-
-
-def _to_nowhere(stream: TextIO) -> None:
-    """Otherwise the interpreter complains once more when it flushes at its end."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, stream.fileno())
-    os.close(nowhere)

@@ -25,8 +25,7 @@ on this machine, in your own subscription, or in a pipeline.
 
 commands:
 {_COMMANDS}
-`imagewright COMMAND --help` lists the options of a command.
-"""
+`imagewright COMMAND --help` lists the options of a command."""
 
 
 def wants_overview(arguments: Sequence[str]) -> bool:

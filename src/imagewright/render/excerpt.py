@@ -14,7 +14,7 @@ from imagewright.render.paint import Paint
 WIDTH = 110
 """Characters of a source line that are shown; a longer line is cut to what is around the place."""
 
-BEFORE, AFTER = 2, 1
+BEFORE, AFTER = 2, 2
 
 
 class Excerpts:

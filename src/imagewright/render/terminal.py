@@ -85,13 +85,13 @@ class Terminal:
             case PhaseStarted():
                 self._phase, self._progress = (event.phase, self._clock.monotonic()), {}
             case PhaseFinished():
-                self._say(f"{event.phase} took {duration(event.seconds)}", "dim")
                 self._phase, self._progress = None, {}
+                self._say(f"{event.phase} took {duration(event.seconds)}", "dim")
             case StepStarted():
                 self._step, self._tail, self._progress = (event, self._clock.monotonic()), (), {}
             case StepFinished():
-                self._say(f"  {step(event)}: {ending(event)}", _OUTCOMES[event.outcome])
                 self._step, self._tail = None, ()
+                self._say(f"  {step(event)}: {ending(event)}", _OUTCOMES[event.outcome])
             case Output():
                 line = defuse(event.line)
                 self._tail = (*self._tail, line)[-TAIL:]

@@ -1,0 +1,128 @@
+"""The command line as a process: what only shows there."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from imagewright.entry.cli import main
+
+FAKES = Path(__file__).parents[2] / "fakes"
+WITH_MEMORY = f"""
+import sys
+sys.path.insert(0, {str(FAKES)!r})
+from imagewright.platforms import PLATFORMS
+PLATFORMS["local"] = PLATFORMS["memory"] = "memory_platform:platform"
+from imagewright.entry.cli import main
+sys.exit(main())
+"""
+
+PROBE = "import sys; from imagewright.entry.cli import main; main(sys.argv[1:]); print(*sys.modules, file=sys.stderr)"
+
+
+def imagewright(*arguments: str, **more: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", WITH_MEMORY, *arguments],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        **more,
+    )
+
+
+def test_help_imports_nothing_that_takes_time() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", PROBE, "--help"], capture_output=True, text=True, timeout=60, check=True
+    )
+    loaded = set(done.stderr.split())
+    assert not loaded & {"pydantic", "paramiko", "rich", "yaml", "argparse", "dataclasses", "imagewright.options"}
+    assert "imagewright COMMAND" in done.stdout
+
+
+def test_validate_imports_no_machinery(cli) -> None:
+    template = cli.template("say hello")
+    done = subprocess.run(
+        [sys.executable, "-c", PROBE, "validate", template], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert not set(done.stderr.split()) & {"paramiko", "rich", "azure", "imagewright.engine.run"}
+
+
+def test_the_module_can_be_run() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "imagewright", "version"], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.startswith("imagewright ")
+
+
+def test_data_and_words_are_apart(cli) -> None:
+    done = imagewright("build", cli.template("say hello"))
+    assert (done.returncode, done.stdout) == (0, "out/web-vhd.vhd\n")
+    assert "build of web succeeded" in done.stderr
+    assert "\x1b" not in done.stderr
+
+
+def test_a_reader_that_goes_away_is_no_error(cli) -> None:
+    template = cli.template("say hello", *(["say more"] * 30))
+    build = ["build", template]
+    for command in (["validate", template], build, [*build, "--format", "jsonl"], ["--help"], ["build", "--help"]):
+        read, write = os.pipe()
+        os.close(read)
+        done = subprocess.run(
+            [sys.executable, "-c", WITH_MEMORY, *command],
+            check=False,
+            stdout=write,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=120,
+        )
+        os.close(write)
+        assert done.returncode == 0, done.stderr
+        assert "Traceback" not in done.stderr
+        assert "BrokenPipe" not in done.stderr
+
+
+def test_a_poor_locale_is_no_error(cli) -> None:
+    poor = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii"}
+    environment = os.environ | poor
+    done = imagewright("build", cli.template("say größe ✓"), env=environment)
+    assert done.returncode == 0, done.stderr
+    assert "gr\\xf6\\xdfe" in done.stderr
+
+
+def test_a_signal_from_outside_cancels(cli) -> None:
+    template = cli.template("say started", *(["wait 0.2"] * 200))
+    process = subprocess.Popen(
+        [sys.executable, "-c", WITH_MEMORY, "build", template],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    said = []
+    for line in process.stderr:
+        said.append(line)
+        if "| started" in line:
+            process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=60) == 130
+    assert "cancelled by SIGTERM" in "".join(said)
+    assert process.stdout is not None
+    assert process.stdout.read() == ""
+    process.stdout.close()
+    process.stderr.close()
+
+
+def test_a_defect_before_the_options_are_read_is_no_traceback_either(
+    cli, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import imagewright.entry.arguments as arguments
+
+    monkeypatch.setenv("HOME", str(cli.directory))
+    monkeypatch.setattr(arguments, "rows", lambda command: 1 / 0)
+    assert main(["version"]) == 1
+    assert "something inside Imagewright went wrong: ZeroDivisionError" in capsys.readouterr().err
