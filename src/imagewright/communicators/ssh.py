@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import io
+import logging
 import select
 import shlex
 import socket
@@ -22,6 +23,9 @@ from imagewright.core.errors import BuildTimeoutError, PlatformError
 from imagewright.core.events import Stream
 from imagewright.core.ports import OutputSink
 from imagewright.engine.waiting import backoff, poll
+
+# What paramiko would log is in the errors that we raise; without a handler Python prints it to standard error.
+logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
 ATTEMPT_SECONDS = 10.0
 CHUNK = 1 << 16

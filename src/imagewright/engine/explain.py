@@ -1,4 +1,4 @@
-"""What a build would do: the exact source, which steps are cached, what would be written. Creates no machine."""
+"""What a build would do: the exact source, the cached steps, what would be written. Creates no machine."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class PlanReport:
 def explain(
     plan: Plan, *, platform: Platform, staging: Staging, policy: CachePolicy, deadline: Deadline
 ) -> PlanReport:
-    """Resolve and stage `plan` as a build would, and look up what is kept. Raises TemplateError for what cannot."""
+    """Resolve and stage `plan` as a build would, and look up what is kept. Raises TemplateError."""
     found = tuple(platform.check(plan))
     if any(one.severity is Severity.ERROR for one in found):
         raise TemplateError(found)
