@@ -6,15 +6,28 @@ With `--check` nothing is written, and the exit code is 1 when a file is stale.
 from __future__ import annotations
 
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
+from imagewright.options.action_yml import action_yml
+from imagewright.options.pipeline_reference import pipeline_reference
 from imagewright.options.reference import reference
+from imagewright.options.task_json import task_json
 
 ROOT = Path(__file__).resolve().parents[1]
 
+
+def version() -> str:
+    """The package's version."""
+    return str(tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"])
+
+
 GENERATED: dict[str, Callable[[], str]] = {
     "docs/reference/options.md": reference,
+    "docs/reference/pipeline.md": pipeline_reference,
+    "action.yml": action_yml,
+    "task.json": lambda: task_json(version()),
 }
 
 

@@ -66,9 +66,11 @@ def _integer(option: Option, text: str, where: str) -> int:
 
 
 def _choice(option: Option, text: str, where: str) -> object:
-    if text not in option.values:
+    known = {value.casefold(): value for value in reversed(option.values)}
+    word = known.get(text.strip().casefold())
+    if word is None:
         raise OptionsError(f"{where}: `{text}` is not known", hint=f"one of {', '.join(option.values)}")
-    return text if isinstance(option.choices, tuple) else option.choices(text)
+    return word if isinstance(option.choices, tuple) else option.choices(word)
 
 
 def _size(text: str, where: str) -> int | None:

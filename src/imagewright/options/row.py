@@ -30,6 +30,12 @@ class Group(StrEnum):
     AZURE = "Azure"
     OUTPUT = "output"
     CLEANUP = "cleanup"
+    JOB = "job"
+    SOURCE = "source"
+    SCRIPT = "customization"
+    TARGET = "distribution"
+    ARTIFACTS = "build artifacts"
+    SIGN_IN = "sign-in"
 
 
 class Kind(StrEnum):
@@ -50,7 +56,12 @@ class Option:
     `name` is kebab-case and serves as flag and as GitHub input; `field` is the attribute of `Options`. `default` is
     text, read like any other value (`""`: no value). `env` are the environment variables that count, the first one
     that is set wins; `()` means `IMAGEWRIGHT_<NAME>`, `None` means none. `repeatable` options are lists: a flag many
-    times, an input or variable with one value a line. `pipeline` says whether the action and the task offer it.
+    times, an input or variable with one value a line.
+
+    `pipeline` says whether the action and the task offer it, `github` and `task` whether each does. `former_github`
+    are its names in azure/build-vm-image, `former_task` in AzureImageBuilderTask@1: they mean the same. `task_name`
+    is the task's spelling where camelCase does not give it, `task_type` the type of the task's input where `kind`
+    does not, `visible` the task's visibleRule. `pipeline_help` replaces `help` where pipelines take more.
     """
 
     help: str
@@ -70,6 +81,14 @@ class Option:
     secret: bool = False
     pipeline: bool = True
     env: tuple[str, ...] | None = ()
+    github: bool = True
+    task: bool = True
+    former_github: tuple[str, ...] = ()
+    former_task: tuple[str, ...] = ()
+    task_name: str = ""
+    task_type: str = ""
+    visible: str = ""
+    pipeline_help: str = ""
 
     @property
     def flag(self) -> str:
@@ -85,13 +104,29 @@ class Option:
     @property
     def github_input(self) -> str:
         """The action's input (kebab-case), or `""` where pipelines do not offer this option."""
-        return self.name if self.pipeline else ""
+        return self.name if self.pipeline and self.github else ""
 
     @property
     def task_input(self) -> str:
         """The Azure Pipelines task's input (camelCase), or `""`."""
         first, *rest = self.name.split("-")
-        return first + "".join(word.capitalize() for word in rest) if self.pipeline else ""
+        camel = self.task_name or first + "".join(word.capitalize() for word in rest)
+        return camel if self.pipeline and self.task else ""
+
+    @property
+    def github_inputs(self) -> tuple[str, ...]:
+        """Every name that the action takes for it, its own first."""
+        return tuple(filter(None, (self.github_input, *self.former_github)))
+
+    @property
+    def task_inputs(self) -> tuple[str, ...]:
+        """Every name that the task takes for it, its own first."""
+        return tuple(filter(None, (self.task_input, *self.former_task)))
+
+    @property
+    def input_help(self) -> str:
+        """`help`, as the action and the task say it."""
+        return self.pipeline_help or self.help
 
     @property
     def values(self) -> tuple[str, ...]:

@@ -76,6 +76,7 @@ class Options:
         "the image template: an AIB body or an ARM template, as JSON or YAML; `-` is standard input",
         Group.TEMPLATE, READS, name="template", metavar="TEMPLATE", positional=True, repeatable=True, required=True,
         env=None,
+        pipeline_help="the image template: a file (an AIB body or an ARM template, JSON or YAML), or its text itself",
     )  # fmt: skip
     name: str = row(
         "which image template, where the file holds several",
@@ -84,14 +85,16 @@ class Options:
     parameters: Path | None = row(
         "an ARM parameters file",
         Group.TEMPLATE, READS, kind=Kind.PATH, metavar="FILE",
+        pipeline_help="an ARM parameters file, or its text itself",
     )  # fmt: skip
     overrides: tuple[tuple[str, str], ...] = row(
         "the value of one template parameter; stronger than the parameters file",
         Group.TEMPLATE, READS, name="set", kind=Kind.ASSIGNMENT, repeatable=True, metavar="NAME=VALUE",
     )  # fmt: skip
     artifacts: Path | None = row(
-        "a folder of build artifacts that is put into the image before the first customizer runs",
+        "a folder, file or pattern: the build artifacts that are put into the image before the first customizer runs",
         Group.TEMPLATE, PLANS, kind=Kind.PATH, metavar="DIR",
+        former_github=("customizer-source",), former_task=("packagePath",),
     )  # fmt: skip
     source_disk: Path | None = row(
         "start from this qcow2, raw or VHD file instead of the template's source",
@@ -101,6 +104,8 @@ class Options:
     platform: str = row(
         "where the build runs: QEMU on this machine, your own Azure subscription, or the AIB service",
         Group.BUILD, MACHINES, kind=Kind.CHOICE, choices=("local", "azure", "service"), default="local",
+        pipeline_help="where the build runs: `azure` (your own subscription) by default, `local` (QEMU on the "
+        "runner) or `service` (the AIB service)",
     )  # fmt: skip
     output: Path = row(
         "where files that come out are written",
@@ -112,11 +117,12 @@ class Options:
     )  # fmt: skip
     on_error: OnError | None = row(
         "after a failed step: delete the machine, or keep it and say how to reach it; overrides `errorHandling`",
-        Group.BUILD, BUILDS, kind=Kind.CHOICE, choices=OnError,
+        Group.BUILD, BUILDS, kind=Kind.CHOICE, choices=OnError, pipeline=False,
     )  # fmt: skip
     timeout: int | None = row(
         "how many minutes the build may take; overrides `buildTimeoutInMinutes`",
         Group.BUILD, PLANS, kind=Kind.INTEGER, minimum=1, metavar="MINUTES",
+        former_github=("build-timeout-in-minutes",), former_task=("buildTimeoutInMinutes",),
     )  # fmt: skip
 
     cache: CacheMode = row(
@@ -152,14 +158,16 @@ class Options:
     subscription: str = row(
         "the Azure subscription's id: what `subscription()` means in a template, and where the azure platform builds",
         Group.AZURE, READS | CACHES | SWEEPS, metavar="ID", env=("IMAGEWRIGHT_SUBSCRIPTION", "AZURE_SUBSCRIPTION_ID"),
+        former_github=("subscription-id",),
     )  # fmt: skip
     resource_group: str = row(
         "the resource group: what `resourceGroup()` means in a template, and where results go by default",
         Group.AZURE, READS | CACHES | SWEEPS, metavar="NAME",
+        former_github=("resource-group-name",), former_task=("ibAzureResourceGroup",),
     )  # fmt: skip
     location: str = row(
         "the Azure region of the resource group",
-        Group.AZURE, READS, metavar="REGION",
+        Group.AZURE, READS, metavar="REGION", former_task=("ibLocation",),
     )  # fmt: skip
 
     ledger: Path | None = row(
