@@ -1,0 +1,160 @@
+"""One run of an external tool: its lines as they come, its last words when it fails, nothing left when we stop."""
+
+from __future__ import annotations
+
+import os
+import re
+import selectors
+import signal
+import subprocess
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import IO
+
+from imagewright.core.errors import PlatformError
+
+_LINE_END = re.compile(rb"[\r\n]")
+_TICK = 0.5
+_GRACE = 10.0
+
+
+class ToolError(PlatformError):
+    """A tool ended with something else than 0. `code` is negative for a signal, `tail` are its last lines."""
+
+    def __init__(self, message: str, *, code: int, tail: tuple[str, ...], hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.code = code
+        self.tail = tail
+
+
+def run(
+    argv: Sequence[str | Path],
+    *,
+    on_line: Callable[[str], None] | None = None,
+    check: Callable[[], None] | None = None,
+    stdin: IO[bytes] | int = subprocess.DEVNULL,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    keep: int = 30,
+) -> tuple[str, ...]:
+    """Run `argv` and return its last `keep` lines of output (standard output and error together).
+
+    A line ends with LF or CR, so that progress counters are seen. `check` is called at least twice a second; whatever
+    it raises (a deadline, a cancel) ends the tool and everything it started. The tool also ends when this process is
+    killed. Raises PlatformError when the tool is not installed, ToolError when it fails.
+    """
+    name = Path(argv[0]).name
+    process = start(argv, stdin=stdin, env=env, cwd=cwd)
+    tail: deque[str] = deque(maxlen=keep)
+
+    def take(line: bytes) -> None:
+        text = line.decode("utf-8", "replace").rstrip()
+        if text:
+            tail.append(text)
+            if on_line is not None:
+                on_line(text)
+
+    try:
+        _read(process, take, check)
+        code = process.wait()
+    except BaseException:
+        stop(process)
+        raise
+    if code != 0:
+        raise ToolError(_complaint(name, code, tail), code=code, tail=tuple(tail), hint=_hint(tail))
+    return tuple(tail)
+
+
+def start(
+    argv: Sequence[str | Path],
+    *,
+    stdin: IO[bytes] | int = subprocess.DEVNULL,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+) -> subprocess.Popen[bytes]:
+    """Start `argv` in a session of its own, dying with us, output and errors on one pipe."""
+    environment = {**os.environ, "LC_ALL": "C.UTF-8", **(env or {})}
+    environment["PATH"] = f"{environment.get('PATH', '')}:/usr/local/sbin:/usr/sbin:/sbin"
+    if which(str(argv[0]), environment["PATH"]) is None:
+        raise PlatformError(f"{argv[0]} is not installed", hint=f"install it ({_package(str(argv[0]))})")
+    return subprocess.Popen(
+        ["setpriv", "--pdeathsig", "TERM", "--", *map(str, argv)],
+        stdin=stdin,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env=environment,
+        cwd=cwd,
+        start_new_session=True,
+    )
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """End `process` and its whole session: asked first, so that it can tidy up, killed after ten seconds."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(process.pid, number)
+            process.wait(_GRACE)
+            break
+        except ProcessLookupError:
+            break
+        except subprocess.TimeoutExpired:
+            continue
+    process.wait()
+    if process.stdout is not None:
+        process.stdout.close()
+
+
+def which(name: str, path: str | None = None) -> str | None:
+    """Where `name` is installed, looked up in the administrator's folders too (a user's PATH often lacks them)."""
+    import shutil
+
+    return shutil.which(name, path=path or f"{os.environ.get('PATH', '')}:/usr/local/sbin:/usr/sbin:/sbin")
+
+
+def _read(process: subprocess.Popen[bytes], take: Callable[[bytes], None], check: Callable[[], None] | None) -> None:
+    assert process.stdout is not None
+    rest = b""
+    with process.stdout, selectors.DefaultSelector() as selector:
+        selector.register(process.stdout, selectors.EVENT_READ)
+        while True:
+            ready = selector.select(_TICK)
+            if check is not None:
+                check()
+            if not ready:
+                continue
+            chunk = os.read(process.stdout.fileno(), 1 << 16)
+            if not chunk:
+                break
+            *lines, rest = _LINE_END.split(rest + chunk)
+            rest = rest[-(1 << 16) :]
+            for line in lines:
+                take(line)
+    take(rest)
+
+
+def _complaint(name: str, code: int, tail: Sequence[str]) -> str:
+    how = f"was killed by signal {-code}" if code < 0 else f"failed with exit code {code}"
+    last = "\n".join(f"  {line}" for line in list(tail)[-12:])
+    return f"{name} {how}" + (f":\n{last}" if last else "")
+
+
+def _hint(tail: Sequence[str]) -> str:
+    if any("No space left on device" in line for line in tail):
+        return "the disk of this machine is full: free some space, or choose another folder"
+    return ""
+
+
+def _package(tool: str) -> str:
+    packages = {
+        "qemu-img": "qemu-utils",
+        "mmdebstrap": "mmdebstrap",
+        "mke2fs": "e2fsprogs",
+        "sfdisk": "fdisk",
+        "mkfs.vfat": "dosfstools",
+        "mcopy": "mtools",
+        "mmd": "mtools",
+        "setpriv": "util-linux",
+    }
+    name = Path(tool).name
+    return f"Debian and Ubuntu: apt-get install {packages.get(name, name)}"
