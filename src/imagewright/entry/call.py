@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from imagewright import app
 from imagewright.core.clock import SystemClock
-from imagewright.core.errors import LeftBehindError, PlatformError, TemplateError
+from imagewright.core.errors import LeftBehindError, OptionsError, PlatformError, TemplateError
 from imagewright.core.events import Diagnosed, Emit
 from imagewright.core.result import RunState
 from imagewright.entry.console import Console
@@ -122,7 +122,10 @@ class Call:
         return 0
 
     def _prepare(self) -> Prepare | None:
-        return None
+        """What is done to the plan before it runs."""
+        if self.options.artifacts is None:
+            return None
+        raise OptionsError("`--artifacts` is not there yet", hint="add a File customizer to the template")
 
     def _json(self, answer: object) -> None:
         self.console.data([json.dumps(answer, indent=2)])

@@ -24,7 +24,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if wants_overview(arguments):
         write_lines(sys.stdout, [OVERVIEW])
         return 0
-    return _run(arguments)
+    try:
+        return _run(arguments)
+    except KeyboardInterrupt:  # before the signals are ours
+        return 130
 
 
 def _run(arguments: Sequence[str]) -> int:
@@ -64,8 +67,7 @@ def _told(error: ImagewrightError, excerpts: Excerpts) -> list[str]:
     if isinstance(error, TemplateError):
         lines = [line for found in error.diagnostics for line in [*excerpts.diagnostic(found), ""]]
         return [*lines, f"the template cannot be built{findings(error.diagnostics)}"]
-    place = excerpts.place(error.origin) if error.origin else []
-    return [f"{excerpts.paint.error('error')}: {excerpts.shown(error.message)}", *place, *excerpts.hint(error.hint)]
+    return [*excerpts.error(error.message, error.origin), *excerpts.hint(error.hint)]
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 from imagewright.core.errors import CancelledError
@@ -68,4 +68,5 @@ def cancellable() -> Iterator[Cancellation]:
 
 
 def _say(line: str) -> None:
-    os.write(2, f"{line}\n".encode())
+    with suppress(OSError):
+        os.write(2, f"{line}\n".encode())

@@ -34,6 +34,11 @@ def defuse(text: str, longest: int = LONGEST) -> str:
     return _AGENT_COMMAND.sub("## ", text)
 
 
+def defuse_lines(text: str) -> list[str]:
+    """A message of ours, which may quote several lines of a tool: at least one line."""
+    return [defuse(line) for line in text.splitlines()] or [""]
+
+
 def defuse_commands(text: str, longest: int = LONGEST) -> str:
     """One line for a pipeline's log: `defuse`, and no `::`, which GitHub's runner obeys where a line begins."""
     return re.sub(r":(?=:)", ": ", defuse(text, longest))

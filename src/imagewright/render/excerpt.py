@@ -8,7 +8,7 @@ from pathlib import Path
 
 from imagewright.core.errors import Diagnostic, Severity
 from imagewright.core.origin import Origin
-from imagewright.render.defuse import defuse
+from imagewright.render.defuse import defuse, defuse_lines
 from imagewright.render.paint import Paint
 
 WIDTH = 110
@@ -33,8 +33,14 @@ class Excerpts:
         """The whole finding: what, where, the lines, the hint."""
         word = str(found.severity)
         severe = self.paint.error(word) if found.severity is Severity.ERROR else self.paint.warning(word)
-        head = f"{severe}: {self.shown(found.message)} {self.paint.faint(f'[{found.code}]')}"
-        return [head, *self.place(found.origin), *self.hint(found.hint)]
+        first, *more = self.shown(found.message)
+        head = f"{severe}: {first} {self.paint.faint(f'[{found.code}]')}"
+        return [head, *more, *self.place(found.origin), *self.hint(found.hint)]
+
+    def error(self, message: str, origin: Origin | None = None) -> list[str]:
+        """An error that is no diagnostic: the message, and the place where there is one."""
+        first, *more = self.shown(message)
+        return [f"{self.paint.error('error')}: {first}", *more, *(self.place(origin) if origin else ())]
 
     def place(self, origin: Origin) -> list[str]:
         """`--> file:line:column pointer` and, where the line is known, the lines around it."""
@@ -47,22 +53,25 @@ class Excerpts:
         shown = [f"{' ' * gutter} --> {where}", self.paint.faint(f"{' ' * gutter} |")]
         for number in range(first, last + 1):
             text, marker = _cut(lines[number - 1], origin if number == origin.line else None)
-            shown.append(f"{self.paint.faint(f'{number:>{gutter}} |')} {self.shown(text)}".rstrip())
+            shown.append(f"{self.paint.faint(f'{number:>{gutter}} |')} {defuse(self._mask(text))}".rstrip())
             if marker:
                 shown.append(f"{self.paint.faint(f'{chr(32) * gutter} |')} {self.paint.error(marker)}")
         return shown
 
     def hint(self, hint: str) -> list[str]:
-        return [f"{self.paint.hint('hint')}: {self.shown(hint)}"] if hint else []
+        if not hint:
+            return []
+        first, *more = self.shown(hint)
+        return [f"{self.paint.hint('hint')}: {first}", *more]
 
     def _lines_of(self, file: str) -> tuple[str, ...]:
         if file not in self._files:
             self._files[file] = _read(file)
         return self._files[file]
 
-    def shown(self, text: str) -> str:
+    def shown(self, text: str) -> list[str]:
         """`text` as it may be shown: without secrets, harmless."""
-        return defuse(self._mask(text))
+        return defuse_lines(self._mask(text))
 
 
 def _read(file: str) -> tuple[str, ...]:

@@ -36,9 +36,7 @@ def outcome(result: BuildResult, excerpts: Excerpts) -> list[str]:
 
 def failure(failure: Failure, excerpts: Excerpts) -> list[str]:
     """One failure: the message, its place in the template, the guest's last words, the hint."""
-    lines = [f"{excerpts.paint.error('error')}: {defuse(failure.message)}"]
-    if failure.origin is not None:
-        lines += excerpts.place(failure.origin)
+    lines = excerpts.error(failure.message, failure.origin)
     if failure.output:
         lines += ["last output:", *(f"  | {defuse(line)}".rstrip() for line in failure.output)]
     return lines + excerpts.hint(failure.hint)

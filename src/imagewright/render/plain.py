@@ -22,7 +22,7 @@ from imagewright.core.events import (
     StepStarted,
     Stream,
 )
-from imagewright.render.defuse import defuse
+from imagewright.render.defuse import defuse, defuse_lines
 from imagewright.render.excerpt import Excerpts
 from imagewright.render.outcome import outcome
 from imagewright.render.quantities import duration, elapsed, percent, progress
@@ -61,8 +61,9 @@ class Plain:
             case Progress():
                 self._show(event)
             case Note():
-                self._line(f"{_level(event.level, self._excerpts)}{defuse(event.message)}")
-                self._lines(self._excerpts.hint(event.hint))
+                first, *more = defuse_lines(event.message)
+                self._line(f"{_level(event.level, self._excerpts)}{first}")
+                self._lines([*more, *self._excerpts.hint(event.hint)])
             case Diagnosed():
                 self._lines(self._excerpts.diagnostic(event.diagnostic))
             case BuildFinished():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from types import TracebackType
 from typing import TextIO, assert_never
 
@@ -29,7 +30,7 @@ from imagewright.core.events import (
     StepStarted,
 )
 from imagewright.core.result import Phase
-from imagewright.render.defuse import defuse
+from imagewright.render.defuse import defuse, defuse_lines
 from imagewright.render.excerpt import Excerpts
 from imagewright.render.outcome import outcome
 from imagewright.render.plain import ending, step
@@ -75,7 +76,8 @@ class Terminal:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._live.stop()
+        with contextlib.suppress(OSError):  # a terminal that was closed
+            self._live.stop()
 
     def __call__(self, event: Event) -> None:
         match event:
@@ -101,8 +103,9 @@ class Terminal:
                 self._progress = {**self._progress, event.label: event}
             case Note():
                 word = f"{event.level}: " if event.level in (Level.WARNING, Level.ERROR) else ""
-                self._say(f"  {word}{defuse(event.message)}", _LEVELS[event.level])
-                self._ansi(self._excerpts.hint(event.hint))
+                first, *more = defuse_lines(event.message)
+                self._say(f"  {word}{first}", _LEVELS[event.level])
+                self._ansi([*more, *self._excerpts.hint(event.hint)])
             case Diagnosed():
                 self._ansi(self._excerpts.diagnostic(event.diagnostic))
             case BuildFinished():

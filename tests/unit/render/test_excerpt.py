@@ -88,3 +88,11 @@ def test_colour_adds_nothing_but_colour() -> None:
     for each in (painted, plain):
         each.remember("-", b"x")
     assert [re.sub(r"\x1b\[[\d;]*m", "", line) for line in painted.diagnostic(found)] == plain.diagnostic(found)
+
+
+def test_a_message_that_quotes_a_tool_keeps_its_lines() -> None:
+    assert Excerpts().error("mke2fs failed:\n  no space\x1b[2J\n  left") == [
+        "error: mke2fs failed:",
+        "  no space",
+        "  left",
+    ]

@@ -1,0 +1,69 @@
+"""Whether this machine can build: the tools, the firmware, the accelerator, the space."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from imagewright.core.errors import PlatformError
+from imagewright.core.report import Check, Verdict
+from imagewright.disks.tools import which
+from imagewright.platforms import Settings
+from imagewright.platforms.local import accelerator, firmware
+
+QEMU = "qemu-system-x86_64"
+GIB = 1 << 30
+LEAST, ENOUGH = 5 * GIB, 20 * GIB
+"""A build needs about 4 GiB besides its VHD; with less than 20 GiB the cache stays small."""
+
+TOOLS = {"qemu-img": "qemu-utils", "mcopy": "mtools", "zstd": "zstd", "setpriv": "util-linux"}
+BOOTSTRAP_TOOLS = {"mmdebstrap": "mmdebstrap", "sfdisk": "fdisk", "mke2fs": "e2fsprogs", "mkfs.vfat": "dosfstools"}
+
+
+def checks(settings: Settings) -> Iterator[Check]:
+    """Everything that is looked at, in the order in which a build needs it."""
+    yield _tool(QEMU, "qemu-system-x86", Verdict.BAD)
+    yield from (_tool(name, package, Verdict.BAD) for name, package in TOOLS.items())
+    yield _firmware()
+    yield from (_tool(name, package, Verdict.POOR) for name, package in BOOTSTRAP_TOOLS.items())
+    if os.geteuid() != 0:
+        yield _tool("newuidmap", "uidmap", Verdict.POOR)
+    if which(QEMU):
+        yield _accelerator(settings)
+    yield _space(settings.home)
+
+
+def _tool(name: str, package: str, without: Verdict) -> Check:
+    found = which(name)
+    if found:
+        return Check(name, Verdict.GOOD, found)
+    lacking = "is missing" if without is Verdict.BAD else "is missing: Debian's own images cannot be bootstrapped"
+    return Check(name, without, lacking, f"`script/build` installs it; by hand: apt-get install {package}")
+
+
+def _firmware() -> Check:
+    try:
+        code, _ = firmware.find()
+    except PlatformError as error:
+        return Check("ovmf", Verdict.POOR, f"is missing: {error.message}", "apt-get install ovmf")
+    return Check("ovmf", Verdict.GOOD, str(code))
+
+
+def _accelerator(settings: Settings) -> Check:
+    try:
+        chosen = accelerator.choose(settings.home, QEMU, settings.accelerator)
+    except PlatformError as error:
+        return Check("accelerator", Verdict.BAD, error.message, error.hint)
+    verdict = Verdict.GOOD if chosen.name == "kvm" else Verdict.POOR
+    hint = "" if chosen.name == "kvm" else "builds work, some ten times slower than with KVM"
+    return Check("accelerator", verdict, f"{chosen.name}: {chosen.reason}", hint)
+
+
+def _space(home: Path) -> Check:
+    place = next(folder for folder in (home, *home.parents) if folder.exists())
+    free = shutil.disk_usage(place).free
+    verdict = Verdict.BAD if free < LEAST else Verdict.POOR if free < ENOUGH else Verdict.GOOD
+    hint = "" if verdict is Verdict.GOOD else "free some space, `imagewright cache prune`, or choose another `--home`"
+    return Check("disk space", verdict, f"{free / GIB:.1f} GiB free at {place}", hint)
