@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from imagewright.core.plan import OsType
@@ -44,9 +45,9 @@ def _envelope(template: ImageTemplate, present: Located, is_body: bool, report: 
             report.error("missing-field", f"'{field}' is missing", present.origin(), f"add '{field}'")
     version = template.api_version
     if isinstance(version, str) and version and version not in VERSIONS:
-        hint = f"known are {', '.join(VERSIONS)}"
-        report.warning("unknown-api-version", f"the api-version '{version}' is not known",
-                       present.origin("/apiVersion"), hint)  # fmt: skip
+        add = report.warning if re.fullmatch(r"20\d\d-\d\d-\d\d(-preview)?", version) else report.error
+        known = f"known are {', '.join(VERSIONS)}"
+        add("unknown-api-version", f"the api-version '{version}' is not known", present.origin("/apiVersion"), known)
     if isinstance(template.type, str) and template.type.lower() == SHORT_TYPE.lower():
         report.warning("short-type", f"the type should be {IMAGE_TEMPLATE}", present.origin("/type"),
                        f"write {IMAGE_TEMPLATE}")  # fmt: skip

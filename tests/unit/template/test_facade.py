@@ -12,7 +12,8 @@ from imagewright.template import plans, validate_file
 BODY = b"""{
   // as `az image builder create --image-template` takes it
   "properties": {
-    "source": {"type": "PlatformImage", "publisher": "Debian", "offer": "debian-12", "sku": "12", "version": "latest"},
+    "source": {"type": "PlatformImage", "publisher": "Debian",
+               "offer": "debian-12", "sku": "12", "version": "latest"},
     "customize": [
       {"type": "Shell", "name": "hello", "inline": ["cd /tmp", "echo <hi>"]},
       {"type": "File", "sourceUri": "files/index.html", "destination": "/tmp/index.html"},
@@ -31,7 +32,7 @@ def test_a_bare_body_becomes_a_plan() -> None:
     assert plan.steps[0].actions == (Run(Inline("#!/bin/sh -e\ncd /tmp\necho <hi>\n"), Shell.SH),)
     assert plan.steps[1].actions == (Upload(Remote("/srv/files/index.html"), "/tmp/index.html"),)
     assert plan.steps[1].name == "File 2"
-    assert plan.steps[1].origin.line == 7
+    assert plan.steps[1].origin.line == 8
     assert plan.targets == (VhdTarget("vhd"),)
     assert {found.code for found in warnings} == {"no-identity", "local-path"}
 
@@ -43,4 +44,4 @@ def test_a_placeholder_is_a_warning_to_validate_and_an_error_to_plan() -> None:
     with pytest.raises(TemplateError, match="<runOutputName> was never filled in") as caught:
         plans("a.json", text=text)
     assert caught.value.origin is not None
-    assert (caught.value.origin.line, caught.value.origin.pointer) == (9, "/properties/distribute/0/runOutputName")
+    assert (caught.value.origin.line, caught.value.origin.pointer) == (10, "/properties/distribute/0/runOutputName")

@@ -1,0 +1,147 @@
+"""Our verdict on real templates, beside that of the JSON schema which Microsoft publishes for their api-version."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft4Validator
+
+from imagewright.core.unknown import Unknown
+from imagewright.template import read, validate_file
+from imagewright.template.resource_types import is_image_template
+
+SHARED = Path(__file__).parents[2] / ".." / "shared"
+TEMPLATES = SHARED / "templates"
+SCHEMAS = SHARED / "specs" / "imagebuilder"
+
+pytestmark = [
+    pytest.mark.shared,
+    pytest.mark.skipif(not TEMPLATES.is_dir(), reason="needs ../shared/templates"),
+]
+
+NEWEST = "2025-10-01"
+
+# file -> (our verdict, why the schema says the opposite)
+_NO_IDENTITY = "the schema requires an identity; a local build needs none, so that is a warning here"
+DISAGREEMENTS: dict[str, tuple[bool, str]] = {
+    "Azure__avdaccelerator/avm__1.0.0__res__virtual-machine-images__image-template__main.json": (
+        True,
+        "`distribute` comes out of a `copy` loop, which the schema does not follow: it misses the property",
+    ),
+    "Azure__avdaccelerator/workload__workshop__Azure Image Builder__armTemplateWin.json": (True, _NO_IDENTITY),
+    "JimMoyle__CloudImageBuilder/Templates__SampleTemplates__CustomTemplateWVD.json": (True, _NO_IDENTITY),
+    "JimMoyle__CloudImageBuilder/Templates__SampleTemplates__helloImageTemplateWin.new.json": (True, _NO_IDENTITY),
+}
+
+
+def files(pattern: str) -> list[Path]:
+    return sorted(TEMPLATES.rglob(pattern)) if TEMPLATES.is_dir() else []
+
+
+def name_of(path: Path) -> str:
+    return str(path.relative_to(TEMPLATES))
+
+
+@cache
+def schema(version: str) -> dict[str, Any] | None:
+    """The published schema, with its two defects mended.
+
+    It refers to ARM's common definitions on the web, of which it needs `expression` alone. And it puts
+    `additionalProperties: false` on the common part of every union (customizers, sources, distributors), which taken
+    by the letter of JSON schema forbids every field that the variants then require.
+    """
+    path = SCHEMAS / f"{version}.Microsoft.VirtualMachineImages.json"
+    if not path.is_file():
+        return None
+    loaded: dict[str, Any] = mended(json.loads(path.read_text(encoding="utf-8")))
+    loaded["definitions"]["expression"] = {"type": "string", "pattern": r"^\[(?!\[).*\]$"}
+    return loaded
+
+
+def mended(node: Any) -> Any:
+    if isinstance(node, list):
+        return [mended(one) for one in node]
+    if not isinstance(node, dict):
+        return node
+    result = {key: mended(value) for key, value in node.items()}
+    if str(result.get("$ref", "")).endswith("#/definitions/expression"):
+        return {"$ref": "#/definitions/expression"}
+    for part in result.get("allOf", []):
+        if isinstance(part, dict) and part.get("additionalProperties") is False:
+            del part["additionalProperties"]
+    return result
+
+
+def resources(data: Any) -> Iterator[dict[str, Any]]:
+    """Every image template resource as it is written, nested deployments included."""
+    table = data.get("resources", []) if isinstance(data, dict) else []
+    for resource in table.values() if isinstance(table, dict) else table:
+        if is_image_template(resource.get("type")):
+            yield resource
+        yield from resources(resource.get("properties", {}).get("template", {}))
+
+
+def plain(value: Any) -> Any:
+    """The template with its placeholders filled in: what is unknown here is not for the schema to judge either."""
+    match value:
+        case Unknown():
+            return "filled"
+        case str():
+            return re.sub(r"<[A-Za-z][^<>]*>", "filled", value)
+        case dict():
+            return {plain(key): plain(one) for key, one in value.items()}
+        case list():
+            return [plain(one) for one in value]
+        case _:
+            return value
+
+
+def published_verdict(data: Any) -> bool | None:
+    """Whether the schema accepts all image templates of a file; None when none was published for their version."""
+    found = list(resources(data))
+    if not found:
+        return accepts(data, "ImageTemplateProperties", data.get("properties"))
+    verdicts = [accepts(one, "", one) for one in found]
+    return None if None in verdicts else all(verdicts)
+
+
+def accepts(resource: dict[str, Any], definition: str, value: Any) -> bool | None:
+    version = resource.get("apiVersion", NEWEST)
+    if version.startswith("["):
+        version = NEWEST
+    published = schema(version)
+    if published is None:
+        return None
+    target = f"#/definitions/{definition}" if definition else "#/resourceDefinitions/imageTemplates"
+    if not definition:
+        value = {**value, "apiVersion": version}
+    return bool(Draft4Validator({**published, "allOf": [{"$ref": target}]}).is_valid(plain(value)))
+
+
+@pytest.mark.parametrize("path", files("*.json"), ids=name_of)
+def test_the_verdict_agrees_with_the_published_schema(path: Path) -> None:
+    checked = validate_file(str(path))
+    published = published_verdict(read(str(path)).data)
+
+    if published is None:
+        # 2019-05-01-preview has no published schema. All these files were accepted by the service in their time.
+        assert checked.valid, [found.message for found in checked.diagnostics]
+    elif name_of(path) in DISAGREEMENTS:
+        ours, reason = DISAGREEMENTS[name_of(path)]
+        assert (checked.valid, published) == (ours, not ours), reason
+    else:
+        assert checked.valid is published, [found.message for found in checked.diagnostics]
+
+
+@pytest.mark.parametrize("path", files("*.bicep*"), ids=name_of)
+def test_bicep_is_sent_to_its_compiler(path: Path) -> None:
+    (found,) = validate_file(str(path)).diagnostics
+
+    assert found.code == "bicep"
+    assert "az bicep build" in found.hint
