@@ -1,0 +1,118 @@
+"""KVM where it really works, otherwise software emulation. Which one it is gets probed once, and remembered.
+
+On some hosts /dev/kvm opens and the firmware even runs, but a 64-bit guest hangs without a word, or QEMU aborts.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from imagewright.core.errors import OptionsError, PlatformError
+from imagewright.platforms.local import accelerator_probe
+
+KVM = Path("/dev/kvm")
+_KVM_CPUS = ("host", "max", "qemu64")
+_TCG_CPU = "max"
+
+
+@dataclass(frozen=True, slots=True)
+class Accelerator:
+    """How QEMU runs guests here: `name` is `kvm` or `tcg`, `why` a clause that says why it was chosen."""
+
+    name: str
+    arguments: tuple[str, ...]
+    cpu: str
+    why: str
+
+
+def choose(home: Path, qemu: str, wanted: str = "auto") -> Accelerator:
+    """The accelerator for `qemu`. `wanted` is `auto`, `kvm` or `tcg`; the last two are believed without a probe.
+
+    A verdict is kept in `home/accelerator.json` until QEMU, the kernel or the processor changes: at most ten seconds
+    the first time, nothing afterwards.
+    """
+    match wanted:
+        case "kvm":
+            return _kvm("host", "as you asked")
+        case "tcg":
+            return _tcg("as you asked")
+        case "auto" | "":
+            return _probed(home, qemu)
+        case _:
+            raise OptionsError(f"there is no accelerator `{wanted}`", hint="one of auto, kvm, tcg")
+
+
+def qemu_version(qemu: str) -> str:
+    """The first line that `qemu --version` prints. Raises PlatformError if it is not installed."""
+    try:
+        said = subprocess.run([qemu, "--version"], capture_output=True, text=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise PlatformError(f"{qemu} is not installed", hint="apt-get install qemu-system-x86") from error
+    return said.splitlines()[0] if said else ""
+
+
+def _probed(home: Path, qemu: str) -> Accelerator:
+    if not KVM.exists():
+        return _tcg("this machine has no /dev/kvm")
+    if not os.access(KVM, os.R_OK | os.W_OK):
+        return _tcg("/dev/kvm is there but not for you: join the group kvm")
+    key = f"{qemu_version(qemu)} | {platform.release()} | {_cpu_model()}"
+    memory = home / "accelerator.json"
+    known = _recall(memory)
+    if key not in known:
+        known[key] = _verdict(qemu)
+        _remember(memory, known)
+    cpu, why = known[key]["cpu"], known[key]["why"]
+    return _kvm(cpu, why) if cpu else _tcg(why)
+
+
+def _verdict(qemu: str) -> dict[str, str]:
+    """The first CPU model with which KVM passes the probe, or none, and why."""
+    complaints = []
+    for cpu in _KVM_CPUS:
+        complaint = accelerator_probe.probe(qemu, "kvm", cpu)
+        if not complaint:
+            return {"cpu": cpu, "why": "it ran a 64-bit probe"}
+        complaints.append(f"with -cpu {cpu} {complaint}")
+    return {"cpu": "", "why": f"KVM does not work here: {'; '.join(complaints)}"}
+
+
+def _kvm(cpu: str, why: str) -> Accelerator:
+    return Accelerator("kvm", ("-accel", "kvm"), cpu, why)
+
+
+def _tcg(why: str) -> Accelerator:
+    return Accelerator("tcg", ("-accel", "tcg,thread=multi"), _TCG_CPU, why)
+
+
+def _cpu_model() -> str:
+    try:
+        found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    except OSError:
+        found = None
+    return found[1] if found else platform.machine()
+
+
+def _recall(memory: Path) -> dict[str, dict[str, str]]:
+    try:
+        known = json.loads(memory.read_text())
+        return {key: {"cpu": str(one["cpu"]), "why": str(one["why"])} for key, one in known.items()}
+    except (OSError, ValueError, AttributeError, TypeError, KeyError):
+        return {}
+
+
+def _remember(memory: Path, known: dict[str, dict[str, str]]) -> None:
+    """Losing the race against another build costs a probe, no more; a full disk costs no build."""
+    try:
+        memory.parent.mkdir(parents=True, exist_ok=True)
+        fresh = memory.with_name(f"{memory.name}.{os.getpid()}")
+        fresh.write_text(json.dumps(known, indent=1) + "\n")
+        fresh.replace(memory)
+    except OSError:
+        pass

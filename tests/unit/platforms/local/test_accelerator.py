@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from imagewright.core.errors import OptionsError
+from imagewright.platforms.local import accelerator, accelerator_probe
+
+QEMU = "qemu-system-x86_64"
+SOURCE = Path(accelerator_probe.__file__).with_name("accelerator_probe.S")
+needs_qemu = pytest.mark.skipif(shutil.which(QEMU) is None, reason="needs qemu-system-x86_64")
+
+
+@pytest.mark.skipif(not (shutil.which("as") and shutil.which("ld")), reason="needs binutils")
+def test_the_boot_sector_is_what_its_source_says(tmp_path: Path) -> None:
+    subprocess.run(["as", "--64", "-o", tmp_path / "probe.o", SOURCE], check=True)
+    link = ["ld", "-Ttext", "0x7c00", "--oformat", "binary", "-o", tmp_path / "probe.bin", tmp_path / "probe.o"]
+    subprocess.run(link, check=True)
+    assert (tmp_path / "probe.bin").read_bytes() == accelerator_probe.BOOT_SECTOR
+
+
+def test_the_boot_sector_is_one() -> None:
+    assert len(accelerator_probe.BOOT_SECTOR) == 512
+    assert accelerator_probe.BOOT_SECTOR.endswith(b"\x55\xaa")
+
+
+@needs_qemu
+@pytest.mark.qemu
+def test_software_emulation_passes_the_probe() -> None:
+    assert accelerator_probe.probe(QEMU, "tcg", "max", seconds=60) == ""
+
+
+@needs_qemu
+def test_a_broken_accelerator_is_told_by_its_complaint() -> None:
+    assert accelerator_probe.probe(QEMU, "tcg", "no-such-cpu", seconds=60).startswith("QEMU ended with exit code 1: ")
+
+
+def test_a_missing_qemu_is_a_complaint_not_a_traceback() -> None:
+    assert "did not start" in accelerator_probe.probe("/no/such/qemu", "tcg", "max")
+
+
+def test_what_the_user_asks_for_is_not_probed(tmp_path: Path) -> None:
+    assert accelerator.choose(tmp_path, "/no/such/qemu", "kvm").arguments == ("-accel", "kvm")
+    assert accelerator.choose(tmp_path, "/no/such/qemu", "tcg").name == "tcg"
+    with pytest.raises(OptionsError):
+        accelerator.choose(tmp_path, "/no/such/qemu", "hvf")
+
+
+def test_without_kvm_it_is_emulation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(accelerator, "KVM", tmp_path / "no-kvm")
+    chosen = accelerator.choose(tmp_path, "/no/such/qemu")
+    assert (chosen.name, chosen.why) == ("tcg", "this machine has no /dev/kvm")
+
+
+def fake_qemu(folder: Path, body: str) -> str:
+    path = folder / "qemu"
+    path.write_text(f'#!/bin/sh\n[ "$1" = --version ] && echo QEMU 1.0 && exit\necho run >>{folder}/runs\n{body}\n')
+    path.chmod(0o755)
+    return str(path)
+
+
+@pytest.fixture
+def kvm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    device = tmp_path / "kvm"
+    device.touch()
+    monkeypatch.setattr(accelerator, "KVM", device)
+    return device
+
+
+@pytest.mark.usefixtures("kvm")
+def test_a_kvm_that_works_is_chosen_with_the_host_cpu_and_remembered(tmp_path: Path) -> None:
+    qemu = fake_qemu(tmp_path, "echo IMAGEWRIGHT-64; exit 85")
+    first = accelerator.choose(tmp_path / "home", qemu)
+    second = accelerator.choose(tmp_path / "home", qemu)
+    assert (first.name, first.cpu) == ("kvm", "host")
+    assert second == first
+    assert (tmp_path / "runs").read_text() == "run\n"
+
+
+@pytest.mark.usefixtures("kvm")
+def test_a_kvm_that_fails_with_every_cpu_is_not_chosen(tmp_path: Path) -> None:
+    qemu = fake_qemu(tmp_path, "echo failed to set MSR >&2; kill -ABRT $$")
+    chosen = accelerator.choose(tmp_path / "home", qemu)
+    assert chosen.name == "tcg"
+    assert "with -cpu host QEMU ended with signal 6: failed to set MSR" in chosen.why
+
+
+@pytest.mark.usefixtures("kvm")
+def test_a_kvm_that_hangs_is_not_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(accelerator_probe.probe, "__defaults__", (0.3,))
+    qemu = fake_qemu(tmp_path, "exec sleep 60")
+    assert "hung for 0.3 s" in accelerator.choose(tmp_path / "home", qemu).why
+
+
+@pytest.mark.usefixtures("kvm")
+@pytest.mark.parametrize("content", ["", "[]", "{", '{"x": 3}', "\x00"])
+def test_a_damaged_memory_is_forgotten(tmp_path: Path, content: str) -> None:
+    qemu = fake_qemu(tmp_path, "echo IMAGEWRIGHT-64; exit 85")
+    (tmp_path / "accelerator.json").write_text(content)
+    assert accelerator.choose(tmp_path, qemu).name == "kvm"
+    assert json.loads((tmp_path / "accelerator.json").read_text())
