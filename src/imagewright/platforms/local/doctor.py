@@ -58,7 +58,7 @@ def _accelerator(settings: Settings) -> Check:
         return Check("accelerator", Verdict.BAD, error.message, error.hint)
     verdict = Verdict.GOOD if chosen.name == "kvm" else Verdict.POOR
     hint = "" if chosen.name == "kvm" else "builds work, some ten times slower than with KVM"
-    return Check("accelerator", verdict, f"{chosen.name}: {chosen.reason}", hint)
+    return Check("accelerator", verdict, f"{chosen.name}: {chosen.why}", hint)
 
 
 def _space(home: Path) -> Check:
