@@ -16,23 +16,43 @@ from types import ModuleType
 import pytest
 from manual_clock import ManualClock
 
-from imagewright.core.events import BuildFinished, Emit
+from imagewright.core.events import BuildFinished, Emit, Event
 from imagewright.core.secret import Mask
+from imagewright.render.azure_pipelines import AzurePipelinesDialect
 from imagewright.render.detail import Detail, only
 from imagewright.render.excerpt import Excerpts
+from imagewright.render.github import GitHubDialect
 from imagewright.render.jsonl import JsonLines
+from imagewright.render.pipeline import Dialect, PipelineLog
 from imagewright.render.plain import Plain
 from imagewright.render.redact import Redact
 from imagewright.render.result_json import write_result
+from imagewright.render.summary import build_summary
 
 CASES = sorted(path.parent.name for path in Path(__file__).parent.glob("*/events.py"))
 Make = Callable[[io.StringIO, ManualClock, Excerpts], Emit]
+
+
+def pipeline(dialect: Dialect) -> Make:
+    return lambda out, clock, excerpts: PipelineLog(out, clock, excerpts, dialect, workspace=Path.cwd())
+
+
+def summary(out: io.StringIO, clock: ManualClock, excerpts: Excerpts) -> Emit:
+    def tell(event: Event) -> None:
+        if isinstance(event, BuildFinished):
+            out.write(build_summary(event.result, run_url="https://runner.example/runs/1"))
+
+    return tell
+
 
 RENDERERS: dict[str, Make] = {
     "plain.txt": lambda out, clock, excerpts: only(Detail.NORMAL, Plain(out, clock, excerpts)),
     "quiet.txt": lambda out, clock, excerpts: only(Detail.QUIET, Plain(out, clock, excerpts)),
     "verbose.txt": lambda out, clock, excerpts: only(Detail.VERBOSE, Plain(out, clock, excerpts)),
     "events.jsonl": lambda out, clock, excerpts: JsonLines(out, clock),
+    "github.txt": pipeline(GitHubDialect("token")),
+    "azure_pipelines.txt": pipeline(AzurePipelinesDialect()),
+    "summary.md": summary,
 }
 
 
