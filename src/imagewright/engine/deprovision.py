@@ -37,13 +37,22 @@ LINUX_SCRUB = """\
 #!/bin/sh
 # Removes what this build, not its customizers, left in the guest. Runs last, as root.
 user="${SUDO_USER:-}"
-if command -v cloud-init >/dev/null 2>&1; then
-  cloud-init clean --logs --seed >/dev/null 2>&1 || cloud-init clean --logs >/dev/null 2>&1
-fi
+rm -rf /var/lib/cloud/* /run/cloud-init
 rm -f /etc/netplan/50-cloud-init.yaml /etc/network/interfaces.d/50-cloud-init* /etc/systemd/network/10-cloud-init-*
 rm -f /etc/NetworkManager/system-connections/cloud-init-* /etc/sysconfig/network-scripts/ifcfg-eth*
 rm -f /etc/udev/rules.d/70-persistent-net.rules /etc/udev/rules.d/75-persistent-net-generator.rules
 rm -f /var/lib/dhcp/* /var/lib/dhclient/* /var/lib/NetworkManager/*.lease
+# Package sources that the seed changed for this build, and no customizer since, become what they were.
+if [ -d /run/imagewright/after ]; then
+  (cd /run/imagewright/after && find . -type f) | while read -r file; do
+    cmp -s "/run/imagewright/after/$file" "/etc/apt/$file" || continue
+    if [ -f "/run/imagewright/before/$file" ]; then
+      cat "/run/imagewright/before/$file" > "/etc/apt/$file"
+    else
+      rm -f "/etc/apt/$file"
+    fi
+  done
+fi
 rm -f /etc/ssh/ssh_host_*
 for keys in /root/.ssh/authorized_keys /home/*/.ssh/authorized_keys; do
   if [ -f "$keys" ]; then
@@ -66,28 +75,27 @@ rm -f /etc/passwd- /etc/shadow- /etc/group- /etc/gshadow- /etc/subuid- /etc/subg
 [ -f /var/lib/dbus/machine-id ] && [ ! -L /var/lib/dbus/machine-id ] && rm -f /var/lib/dbus/machine-id
 [ -f /etc/resolv.conf ] && [ ! -L /etc/resolv.conf ] && : > /etc/resolv.conf
 echo localhost > /etc/hostname
-systemctl stop systemd-random-seed >/dev/null 2>&1
 rm -f /var/lib/systemd/random-seed /var/lib/systemd/credential.secret /var/lib/systemd/timesync/clock
 rm -f /root/.bash_history /root/.lesshst /root/.viminfo /home/*/.bash_history
 find /tmp /var/tmp -mindepth 1 -maxdepth 1 ! -name 'systemd-private-*' -exec rm -rf {} + 2>/dev/null
-if [ -d /run/systemd/system ]; then
-  mkdir -p /run/systemd/journald.conf.d
-  printf '[Journal]\\nStorage=none\\n' > /run/systemd/journald.conf.d/imagewright.conf
-  systemctl restart systemd-journald >/dev/null 2>&1
-fi
-rm -rf /var/log/journal/*
 find /var/log -type f \\( -name '*.gz' -o -name '*.[0-9]' -o -name '*.old' -o -name '*.xz' \\) -delete
+rm -rf /var/log/journal/* /var/log/cloud-init* /var/log/waagent.log /var/log/azure
+rm -rf /var/lib/waagent/*.xml /var/lib/waagent/*.pem /var/lib/waagent/*.prv
 find /var/log -type f -exec truncate -s 0 {} +
-rm -rf /var/log/waagent.log /var/log/azure /var/lib/waagent/*.xml /var/lib/waagent/*.pem /var/lib/waagent/*.prv
+"""
+
+LINUX_LAST = """\
+# What the shutdown itself still writes (a login record, a random seed, a clock) goes to memory.
+mount -t tmpfs -o size=16m tmpfs /var/log
+[ -d /var/lib/systemd ] && mount -t tmpfs -o size=1m tmpfs /var/lib/systemd
 sync
-# What the shutdown itself would still log goes to memory.
-mount -t tmpfs -o size=16m tmpfs /var/log 2>/dev/null || true
+exit 0
 """
 
 LINUX_TRIM = """\
 # Give freed blocks back to the disk, so that the image holds no deleted data.
-fstrim -a 2>/dev/null || fstrim / 2>/dev/null || true
 sync
+fstrim -a 2>/dev/null || fstrim / 2>/dev/null
 """
 
 LINUX_VM_BOOT = """\
@@ -123,7 +131,8 @@ def deprovision(os_type: OsType) -> tuple[Action, ...]:
 def scrub(os_type: OsType, *, trim: bool) -> tuple[Action, ...]:
     """The very last thing: after it nobody can log in any more."""
     _linux_only(os_type)
-    return (Run(Inline(LINUX_SCRUB + (LINUX_TRIM if trim else "") + "exit 0\n"), Shell.SH, RunAs.ELEVATED),)
+    script = LINUX_SCRUB + (LINUX_TRIM if trim else "") + LINUX_LAST
+    return (Run(Inline(script), Shell.SH, RunAs.ELEVATED),)
 
 
 def optimize_boot(os_type: OsType) -> tuple[Action, ...]:

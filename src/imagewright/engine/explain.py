@@ -45,7 +45,7 @@ class TargetReport:
 
 @dataclass(frozen=True, slots=True)
 class PlanReport:
-    """`resumes_after` is the number of the last cached step, 0 for the booted source, None for a boot from scratch."""
+    """`resumes_after` is the number of the last cached step, 0: the booted source, None: a boot from scratch."""
 
     template: str
     platform: str

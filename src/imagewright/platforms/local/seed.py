@@ -14,7 +14,7 @@ USER = "imagewright"
 KEY_COMMENT = "imagewright-build"
 """Ends the public key's line, so that the scrub finds it in every authorized_keys file."""
 
-VERSION = "seed.v1"
+VERSION = "seed.v2"
 """Counts in the first key of a chain: another seed makes another first boot."""
 
 
@@ -41,15 +41,25 @@ class Seed:
             ],
             "ssh_pwauth": False,
             "ssh_keys": {"ed25519_private": self.host.private, "ed25519_public": self.host.public},
+            "ssh_deletekeys": True,
+            "ssh_genkeytypes": [],
             "ssh": {"emit_keys_to_console": False},
             "no_ssh_fingerprints": True,
         }
         if self.apt:
             config["apt"] = self.apt
+            config["bootcmd"] = [_keep_apt("before")]
+            config["runcmd"] = [_keep_apt("after")]
         return "#cloud-config\n" + json.dumps(config, indent=1) + "\n"
 
     def meta_data(self) -> str:
         return json.dumps({"instance-id": self.instance, "local-hostname": "imagewright"}) + "\n"
+
+
+def _keep_apt(when: str) -> str:
+    """Copy the package sources to memory, before and after cloud-init changes them: the scrub puts them back."""
+    kept = f"/run/imagewright/{when}"
+    return f"mkdir -p {kept} && cd /etc/apt && cp -a sources.list* mirrors apt.conf.d {kept}/ 2>/dev/null; true"
 
 
 def write(seed: Seed, directory: Path) -> Path:
