@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import selectors
+import shutil
 import signal
 import subprocess
 from collections import deque
@@ -91,15 +93,12 @@ def start(
 
 def stop(process: subprocess.Popen[bytes]) -> None:
     """End `process` and its whole session: asked first, so that it can tidy up, killed after ten seconds."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        try:
-            os.killpg(process.pid, number)
-            process.wait(_GRACE)
-            break
-        except ProcessLookupError:
-            break
-        except subprocess.TimeoutExpired:
-            continue
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGTERM)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(_GRACE)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     if process.stdout is not None:
         process.stdout.close()
@@ -107,8 +106,6 @@ def stop(process: subprocess.Popen[bytes]) -> None:
 
 def which(name: str, path: str | None = None) -> str | None:
     """Where `name` is installed, looked up in the administrator's folders too (a user's PATH often lacks them)."""
-    import shutil
-
     return shutil.which(name, path=path or f"{os.environ.get('PATH', '')}:/usr/local/sbin:/usr/sbin:/sbin")
 
 
