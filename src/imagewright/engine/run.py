@@ -13,6 +13,7 @@ from imagewright.core.errors import (
     CustomizationError,
     DistributionError,
     ImagewrightError,
+    PlatformError,
     Severity,
     TemplateError,
     ValidationError,
@@ -190,7 +191,10 @@ class _Build:
                     return machine, done
         machine = self.platform.boot(source, plan, scope, deadline)
         prepare = Step(0, "prepare", "Prepare", deprovision.prepare(source.os_type), plan.origin)
-        perform(prepare, machine.guest, self.staging, self.emit, deadline)
+        try:
+            perform(prepare, machine.guest, self.staging, self.emit, deadline)
+        except StepFailedError as failed:
+            raise PlatformError(f"the build VM could not be prepared: {failed.reason}", hint=failed.hint) from failed
         if self.policy.after_boot():
             machine.checkpoint(keys.keys[0], f"{source} after its first boot")
         return machine, 0
@@ -199,7 +203,6 @@ class _Build:
         unkept = 0.0
         for step in plan.steps[done:]:
             seconds = self._perform(step, StepKind.CUSTOMIZER, len(plan.steps), machine, deadline)
-            self.steps.append(StepReport(step.name, step.type, cached=False, seconds=seconds))
             unkept += seconds
             if self.policy.after_step(unkept, last=step.number == len(plan.steps)):
                 machine.checkpoint(keys.keys[step.number], f"{plan.name} after {step.number} {step.name}")
@@ -216,6 +219,8 @@ class _Build:
             raise _failed(failed, kind) from failed
         finally:
             seconds = self.clock.monotonic() - from_
+            if kind is StepKind.CUSTOMIZER:
+                self.steps.append(StepReport(step.name, step.type, cached=False, seconds=seconds))
             self.emit(StepFinished(kind, step.number, total, step.name, step.type, outcome, seconds))
         return seconds
 

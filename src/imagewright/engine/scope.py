@@ -59,12 +59,27 @@ class Scope:
         if self.keep_all:
             self.kept.extend(self._owned)
             return
-        seconds = CANCELLED_SECONDS if isinstance(error, CancelledError) else DELETE_SECONDS
+        try:
+            self._delete_all(CANCELLED_SECONDS if isinstance(error, CancelledError) else DELETE_SECONDS)
+        except CancelledError:
+            self._delete_all(CANCELLED_SECONDS)
+            raise
+
+    def _delete_all(self, seconds: float) -> None:
+        """Delete what is owned, last first, within `seconds`.
+
+        A first signal meanwhile is raised. Call again then, with less time: what was being deleted is deleted once
+        more, and what is gone already is no error.
+        """
         deadline = Deadline.after(self._clock, seconds, "the clean-up", "run `imagewright cleanup` to finish it")
         for owned in reversed(tuple(self._owned)):
+            if owned in self.left_behind:
+                continue
             try:
                 self._delete(owned, deadline)
             except (ImagewrightError, OSError) as reason:
+                if isinstance(reason, CancelledError) and seconds > CANCELLED_SECONDS:
+                    raise
                 self.left_behind.append(owned)
                 self._emit(
                     Note(
