@@ -1,0 +1,165 @@
+"""Distribution on this machine: the three kinds of target, each as a place under our own roof."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import assert_never
+
+from imagewright.core.clock import Clock, Deadline
+from imagewright.core.digest import digest
+from imagewright.core.disk import Disk
+from imagewright.core.errors import DistributionError, PlatformError
+from imagewright.core.events import Emit, Progress
+from imagewright.core.plan import ExactSource, ManagedImageTarget, SharedImageTarget, Target, VhdTarget
+from imagewright.core.result import RunOutput
+from imagewright.disks import convert, vhd
+from imagewright.platforms.local import versioning
+from imagewright.platforms.local.image_store import Facts, ImageStore, copy_disks
+from imagewright.platforms.local.versioning import Version
+from imagewright.staging.fetch import local_path, shown
+
+
+def publish(
+    disk: Disk,
+    target: Target,
+    source: ExactSource,
+    home: Path,
+    output: Path,
+    emit: Emit,
+    clock: Clock,
+    deadline: Deadline,
+) -> RunOutput:
+    """Write `disk` to `target` and say where it is. Images go to the store under `home`, VHDs to `output`.
+
+    Safe to be called for several targets at once. Raises DistributionError; a version is never overwritten.
+    """
+    try:
+        match target:
+            case VhdTarget():
+                return _vhd(disk, target, output, emit, deadline)
+            case ManagedImageTarget():
+                return _managed(disk, target, source, ImageStore(home / "images"), emit, clock, deadline)
+            case SharedImageTarget():
+                return _shared(disk, target, source, ImageStore(home / "images"), emit, clock, deadline)
+            case _:
+                assert_never(target)
+    except PlatformError as error:
+        raise DistributionError(f"{target.run_output_name}: {error.message}", hint=error.hint) from error
+    except OSError as error:
+        raise DistributionError(f"{target.run_output_name} could not be written: {error.strerror}") from error
+
+
+def _vhd(disk: Disk, target: VhdTarget, output: Path, emit: Emit, deadline: Deadline) -> RunOutput:
+    path = _place(target, output)
+    for number, one in enumerate((disk, *disk.data_disks)):
+        part = path if number == 0 else path.with_name(f"{path.stem}-data-{number}{path.suffix}")
+        vhd.export(
+            Path(one.location),
+            one.format,
+            one.virtual_size,
+            part,
+            identity=f"{disk.identity}.{number}",
+            progress=_progress(emit, part.name),
+            check=deadline.check,
+        )
+    if target.tags:
+        path.with_name(f"{path.name}.json").write_text(json.dumps({"tags": dict(target.tags)}, indent=1) + "\n")
+    return RunOutput(target.run_output_name, artifact_uri=str(path))
+
+
+def _place(target: VhdTarget, output: Path) -> Path:
+    if not target.uri:
+        return (output / f"{target.run_output_name}.vhd").absolute()
+    if target.uri.lower().startswith(("http://", "https://")):
+        raise DistributionError(
+            f"{target.run_output_name}: the local platform does not write to {shown(target.uri)}",
+            hint="leave `uri` out (the VHD then goes to the output folder), or use the Azure platform",
+        )
+    return local_path(target.uri).absolute()
+
+
+def _managed(
+    disk: Disk,
+    target: ManagedImageTarget,
+    source: ExactSource,
+    store: ImageStore,
+    emit: Emit,
+    clock: Clock,
+    deadline: Deadline,
+) -> RunOutput:
+    facts = _facts(target.image_id, disk, source, clock, location=target.location, tags=target.tags)
+    with store.draft(target.image_id) as draft:
+        copy_disks(disk, draft, deadline.check, _progress(emit, target.run_output_name))
+        store.keep_managed(draft, facts)
+    return RunOutput(target.run_output_name, artifact_id=target.image_id)
+
+
+def _shared(
+    disk: Disk,
+    target: SharedImageTarget,
+    source: ExactSource,
+    store: ImageStore,
+    emit: Emit,
+    clock: Clock,
+    deadline: Deadline,
+) -> RunOutput:
+    def choose(existing: tuple[Version, ...]) -> Version:
+        return versioning.choose(target.versioning, existing, source.exact_version)
+
+    there = store.versions(target.gallery_image_id)
+    choose(tuple(found for image in there if (found := versioning.parse(image.version))))  # before the long copy
+    regions = tuple(region.name for region in target.regions)
+    facts = _facts(
+        target.gallery_image_id,
+        disk,
+        source,
+        clock,
+        location=regions[0] if regions else "",
+        regions=regions,
+        tags=target.tags,
+        exclude_from_latest=target.exclude_from_latest,
+        replication_mode=target.replication_mode,
+    )
+    with store.draft(target.gallery_image_id) as draft:
+        copy_disks(disk, draft, deadline.check, _progress(emit, target.run_output_name))
+        image = store.keep_version(draft, facts, target.gallery_image_id, choose)
+    return RunOutput(target.run_output_name, artifact_id=image.facts.id, version=image.version, regions=regions)
+
+
+def _facts(
+    image_id: str,
+    disk: Disk,
+    source: ExactSource,
+    clock: Clock,
+    *,
+    location: str,
+    tags: tuple[tuple[str, str], ...],
+    regions: tuple[str, ...] = (),
+    exclude_from_latest: bool = False,
+    replication_mode: str = "",
+) -> Facts:
+    now = clock.now().isoformat()
+    return Facts(
+        id=image_id,
+        os_type=disk.os_type,
+        generation=disk.generation,
+        architecture=disk.architecture,
+        security_type=disk.security_type,
+        identity=disk.identity or digest("imagewright.published.v1", image_id, now, disk.location),
+        source=str(source),
+        source_version=source.exact_version,
+        created=now,
+        location=location,
+        regions=regions,
+        tags=tags,
+        exclude_from_latest=exclude_from_latest,
+        replication_mode=replication_mode,
+    )
+
+
+def _progress(emit: Emit, label: str) -> convert.Progress:
+    def tell(done: int, total: int) -> None:
+        emit(Progress(label, done, total))
+
+    return tell

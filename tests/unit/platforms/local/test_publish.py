@@ -1,0 +1,292 @@
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from imagewright.core.clock import Deadline, SystemClock
+from imagewright.core.disk import Disk
+from imagewright.core.errors import CancelledError, DistributionError, PlatformError
+from imagewright.core.events import Event, Progress
+from imagewright.core.plan import (
+    ExactSource,
+    ExplicitVersion,
+    Generation,
+    LatestVersioning,
+    ManagedImageTarget,
+    OsType,
+    PlatformImage,
+    SharedImageTarget,
+    SourceVersioning,
+    Target,
+    TargetRegion,
+    VhdTarget,
+)
+from imagewright.core.result import RunOutput
+from imagewright.disks import vhd
+from imagewright.platforms.local.image_store import ImageStore
+from imagewright.platforms.local.publish import publish
+
+pytestmark = pytest.mark.skipif(shutil.which("qemu-img") is None, reason="needs qemu-img")
+
+MIB = 1 << 20
+GROUP = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/Images/providers/Microsoft.Compute"
+MANAGED = f"{GROUP}/images/Web"
+DEFINITION = f"{GROUP}/galleries/Gallery/images/Web"
+SOURCE = ExactSource(
+    PlatformImage("Debian", "debian-12", "12", "latest"),
+    exact_version="0.20260711.42",
+    identity="base",
+    os_type=OsType.LINUX,
+    generation=Generation.V1,
+    architecture="x64",
+    location="/base",
+    size=5 * MIB,
+)
+CLOCK = SystemClock()
+
+
+class World:
+    """A home, an output folder, a disk on a base, and the events that were emitted."""
+
+    def __init__(self, folder: Path) -> None:
+        self.home = folder / "home"
+        self.output = folder / "out"
+        self.events: list[Event] = []
+        self.content = os.urandom(3 * MIB)
+        raw = folder / "base.raw"
+        raw.write_bytes(self.content + bytes(2 * MIB))
+        overlay = folder / "disk.qcow2"
+        subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", raw, overlay], check=True)
+        self.disk = Disk(str(overlay), "qcow2", 5 * MIB, OsType.LINUX, Generation.V1, identity="key")
+        self.deadline = Deadline.after(CLOCK, 100, "the test")
+
+    @property
+    def store(self) -> ImageStore:
+        return ImageStore(self.home / "images")
+
+    def publish(self, target: Target, **changes: object) -> RunOutput:
+        disk = replace(self.disk, **changes)  # type: ignore[arg-type]
+        return publish(disk, target, SOURCE, self.home, self.output, self.events.append, CLOCK, self.deadline)
+
+    def content_of(self, disk: Path) -> bytes:
+        raw = self.home / "compare.raw"
+        subprocess.run(["qemu-img", "convert", "-O", "raw", disk, raw], check=True)
+        return raw.read_bytes()[: len(self.content)]
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path)
+
+
+def managed(**changes: object) -> ManagedImageTarget:
+    return replace(ManagedImageTarget("web", MANAGED, "westeurope"), **changes)  # type: ignore[arg-type]
+
+
+def shared(**changes: object) -> SharedImageTarget:
+    return replace(SharedImageTarget("web", DEFINITION, LatestVersioning()), **changes)  # type: ignore[arg-type]
+
+
+# --- VHD ---
+
+
+def test_a_vhd_lands_in_the_output_folder_under_its_run_output_name(world: World) -> None:
+    output = world.publish(VhdTarget("web"))
+    assert output == RunOutput("web", artifact_uri=str(world.output / "web.vhd"))
+    assert vhd.check(world.output / "web.vhd") == []
+    assert (world.output / "web.vhd").read_bytes()[: 3 * MIB] == world.content
+    assert Progress("web.vhd", 5 * MIB, 5 * MIB) in world.events
+
+
+def test_a_vhd_goes_where_its_uri_says(world: World, tmp_path: Path) -> None:
+    first = world.publish(VhdTarget("web", uri=f"file://{tmp_path}/a%20b/one.vhd"))
+    second = world.publish(VhdTarget("web", uri=f"{tmp_path}/two.vhd"))
+    assert [Path(output.artifact_uri) for output in (first, second)] == [
+        tmp_path / "a b/one.vhd",
+        tmp_path / "two.vhd",
+    ]
+    assert (tmp_path / "a b/one.vhd").read_bytes() == (tmp_path / "two.vhd").read_bytes()
+
+
+def test_a_blob_is_not_written_from_here_and_its_signature_not_shown(world: World) -> None:
+    with pytest.raises(DistributionError) as caught:
+        world.publish(VhdTarget("web", uri="https://account.blob.core.windows.net/vhds/web.vhd?sig=secret"))
+    assert "account.blob.core.windows.net/vhds/web.vhd" in caught.value.message
+    assert "secret" not in caught.value.message + caught.value.hint
+
+
+def test_data_disks_become_vhds_beside_it_and_tags_a_file(world: World) -> None:
+    world.publish(VhdTarget("web", tags=(("team", "web"),)), data_disks=(world.disk,))
+    assert sorted(path.name for path in world.output.iterdir()) == ["web-data-1.vhd", "web.vhd", "web.vhd.json"]
+    assert json.loads((world.output / "web.vhd.json").read_text()) == {"tags": {"team": "web"}}
+
+
+# --- managed images ---
+
+
+def test_a_managed_image_is_found_by_its_id_in_any_case(world: World) -> None:
+    output = world.publish(managed(tags=(("team", "web"),)), data_disks=(world.disk,))
+    assert output == RunOutput("web", artifact_id=MANAGED)
+    found = world.store.managed(MANAGED.upper())
+    assert found is not None
+    assert world.content_of(found.disk) == world.content
+    assert (found.size, found.version, len(found.data_disks)) == (5 * MIB, "", 1)
+    facts = found.facts
+    assert (facts.id, facts.location, facts.tags, facts.identity) == (
+        MANAGED,
+        "westeurope",
+        (("team", "web"),),
+        "key",
+    )
+    assert (facts.source, facts.source_version) == ("Debian:debian-12:12:latest", "0.20260711.42")
+
+
+def test_a_managed_image_is_replaced_whole(world: World) -> None:
+    world.publish(managed())
+    world.publish(managed(), identity="other")
+    found = world.store.managed(MANAGED)
+    assert found is not None
+    assert found.facts.identity == "other"
+    assert len(list((world.home / "images").glob("*/versions/*"))) == 1
+
+
+def test_images_with_similar_ids_are_kept_apart(world: World) -> None:
+    other = MANAGED.replace("Images", "Others")
+    world.publish(managed())
+    assert world.store.managed(other) is None
+    world.publish(managed(image_id=other), identity="other")
+    assert [image and image.facts.identity for image in map(world.store.managed, (MANAGED, other))] == [
+        "key",
+        "other",
+    ]
+
+
+# --- gallery versions ---
+
+
+def test_versions_count_up_and_latest_is_the_highest(world: World) -> None:
+    regions = (TargetRegion("westeurope"), TargetRegion("northeurope", 2))
+    outputs = [world.publish(shared(regions=regions)) for _ in range(2)]
+    assert [output.version for output in outputs] == ["0.0.1", "0.0.2"]
+    assert outputs[1].artifact_id == f"{DEFINITION}/versions/0.0.2"
+    assert outputs[1].regions == ("westeurope", "northeurope")
+    assert world.store.version(f"{DEFINITION}/versions/latest").version == "0.0.2"
+    assert world.store.version(f"{DEFINITION.lower()}/Versions/0.0.1").version == "0.0.1"
+
+
+def test_what_is_excluded_from_latest_is_not_latest(world: World) -> None:
+    world.publish(shared(versioning=ExplicitVersion("1.0.0")))
+    world.publish(shared(versioning=ExplicitVersion("2.0.0"), exclude_from_latest=True))
+    assert world.store.version(f"{DEFINITION}/versions/latest").version == "1.0.0"
+    assert world.store.version(f"{DEFINITION}/versions/2.0.0").version == "2.0.0"
+    assert world.publish(shared()).version == "2.0.1"
+
+
+def test_a_version_of_the_source_is_taken_over_once(world: World) -> None:
+    assert world.publish(shared(versioning=SourceVersioning())).version == "0.20260711.42"
+    with pytest.raises(DistributionError, match="exists already"):
+        world.publish(shared(versioning=SourceVersioning()))
+
+
+def test_an_existing_version_is_left_as_it_is(world: World) -> None:
+    world.publish(shared(versioning=ExplicitVersion("1.0.0")))
+    with pytest.raises(DistributionError, match="never overwritten"):
+        world.publish(shared(versioning=ExplicitVersion("1.0.0")), identity="other")
+    assert world.store.version(f"{DEFINITION}/versions/1.0.0").facts.identity == "key"
+
+
+def test_a_definition_holds_one_kind_of_image(world: World) -> None:
+    world.publish(shared())
+    with pytest.raises(DistributionError, match="holds V1 images, this one is V2"):
+        world.publish(shared(), generation=Generation.V2)
+
+
+def test_a_version_that_is_not_there_is_answered_with_those_that_are(world: World) -> None:
+    world.publish(shared(versioning=ExplicitVersion("1.0.0")))
+    with pytest.raises(PlatformError) as caught:
+        world.store.version(f"{DEFINITION}/versions/3.0.0")
+    assert caught.value.hint == "it has 1.0.0"
+    with pytest.raises(PlatformError, match="no version `latest`"):
+        world.store.version(f"{GROUP}/galleries/Gallery/images/Other/versions/latest")
+
+
+# --- faults and company ---
+
+
+def test_a_failure_leaves_no_image_and_no_draft(world: World) -> None:
+    Path(world.disk.location).write_bytes(b"QFI\xfb damaged")
+    for target in (managed(), shared(), VhdTarget("web")):
+        with pytest.raises(DistributionError):
+            world.publish(target)
+    assert world.store.managed(MANAGED) is None
+    assert world.store.versions(DEFINITION) == ()
+    assert list(world.home.glob("images/*/draft-*")) == []
+    assert list(world.output.iterdir()) == []
+
+
+def test_a_cancel_leaves_no_draft(world: World) -> None:
+    world.deadline.stop.set()
+    with pytest.raises(CancelledError):
+        world.publish(managed())
+    assert list(world.home.glob("images/*/draft-*")) == []
+
+
+def test_the_draft_of_a_dead_build_is_swept_and_that_of_a_living_one_is_not(world: World) -> None:
+    world.publish(managed())
+    (folder,) = (world.home / "images").iterdir()
+    (folder / "draft-dead").mkdir()
+    with world.store.draft(MANAGED) as living:
+        assert not (folder / "draft-dead").exists()
+        with world.store.draft(MANAGED):
+            assert living.is_dir()
+
+
+def test_a_damaged_entry_is_no_image(world: World) -> None:
+    world.publish(shared(versioning=ExplicitVersion("1.0.0")))
+    world.publish(shared(versioning=ExplicitVersion("1.0.1")))
+    image = world.store.version(f"{DEFINITION}/versions/1.0.1")
+    image.disk.with_name("image.json").write_text('{"id": 3}')
+    assert world.store.version(f"{DEFINITION}/versions/latest").version == "1.0.0"
+    assert world.publish(shared()).version == "1.0.2"
+
+
+def test_many_targets_at_once_each_get_their_own_version(world: World) -> None:
+    targets: list[Target] = [shared(run_output_name=f"web{number}") for number in range(6)]
+    targets += [managed(run_output_name="managed"), managed(run_output_name="again"), VhdTarget("vhd")]
+    with ThreadPoolExecutor(len(targets)) as pool:
+        outputs = list(pool.map(world.publish, targets))
+    assert sorted(output.version for output in outputs[:6]) == [f"0.0.{number}" for number in range(1, 7)]
+    found = world.store.managed(MANAGED)
+    assert found is not None
+    assert world.content_of(found.disk) == world.content
+
+
+IN_A_PROCESS = """
+import pickle, sys
+from pathlib import Path
+from imagewright.core.clock import Deadline, SystemClock
+from imagewright.platforms.local.publish import publish
+
+disk, target, source, folder = pickle.loads(Path(sys.argv[1]).read_bytes())
+deadline = Deadline.after(SystemClock(), 100, "the test")
+home, output = Path(folder, "home"), Path(folder, "out")
+print(publish(disk, target, source, home, output, lambda _: None, SystemClock(), deadline).version)
+"""
+
+
+def test_many_processes_at_once_each_get_their_own_version(world: World, tmp_path: Path) -> None:
+    work = tmp_path / "work.pickle"
+    work.write_bytes(pickle.dumps((world.disk, shared(), SOURCE, str(tmp_path))))
+    argv = [sys.executable, "-c", IN_A_PROCESS, str(work)]
+    running = [subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) for _ in range(4)]
+    versions = sorted(process.communicate()[0].strip() for process in running)
+    assert versions == ["0.0.1", "0.0.2", "0.0.3", "0.0.4"]
