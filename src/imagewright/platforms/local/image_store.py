@@ -72,11 +72,14 @@ class ImageStore:
 
     def managed(self, image_id: str) -> StoredImage | None:
         folder = self._folder(image_id)
-        try:
-            current = json.loads((folder / "managed.json").read_text())["folder"]
-        except (OSError, ValueError, KeyError, TypeError):
+        if not (folder / "managed.json").exists():
             return None
-        return _read(folder / _FOLDER / str(current), "")
+        with _locked(folder / "lock"):
+            try:
+                current = json.loads((folder / "managed.json").read_text())["folder"]
+            except (OSError, ValueError, KeyError, TypeError):
+                return None
+            return _read(folder / _FOLDER / str(current), "")
 
     def versions(self, definition_id: str) -> tuple[StoredImage, ...]:
         """The versions of an image definition, lowest first."""
@@ -138,9 +141,7 @@ class ImageStore:
             for former in _children(folder / _FOLDER):
                 if former.name != name:
                     shutil.rmtree(former, ignore_errors=True)
-        image = _read(folder / _FOLDER / name, "")
-        assert image is not None
-        return image
+            return _whole(folder / _FOLDER / name, "")
 
     def keep_version(
         self, draft: Path, facts: Facts, definition_id: str, choose: Callable[[tuple[Version, ...]], Version]
@@ -157,9 +158,7 @@ class ImageStore:
             version = choose(tuple(found for name in _names(folder / _FOLDER) if (found := versioning.parse(name))))
             _describe(draft, replace(facts, id=f"{definition_id}/versions/{version}"))
             draft.rename(folder / _FOLDER / str(version))
-        image = _read(folder / _FOLDER / str(version), str(version))
-        assert image is not None
-        return image
+            return _whole(folder / _FOLDER / str(version), str(version))
 
     def _folder(self, image_id: str) -> Path:
         lower = image_id.rstrip("/").lower()
@@ -186,6 +185,15 @@ def _demand_same_kind(mine: Facts, new: Facts) -> None:
 
 def _describe(draft: Path, facts: Facts) -> None:
     _write_json(draft / "image.json", asdict(facts))
+
+
+def _whole(folder: Path, version: str) -> StoredImage:
+    image = _read(folder, version)
+    if image is None:
+        raise DistributionError(
+            f"the image at {folder} cannot be read back", hint="is the disk of this machine full?"
+        )
+    return image
 
 
 def _read(folder: Path, version: str) -> StoredImage | None:
