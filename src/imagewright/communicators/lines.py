@@ -20,12 +20,12 @@ class Lines:
         if data.endswith(b"\r"):
             data, held = data[:-1], b"\r"
         *complete, rest = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
-        self._rest = rest + held
         for line in complete:
             yield from _pieces(line)
-        while len(self._rest) > LONGEST:
-            piece, self._rest = self._rest[:LONGEST], self._rest[LONGEST:]
+        while len(rest) > LONGEST:
+            piece, rest = rest[:LONGEST], rest[LONGEST:]
             yield piece.decode("utf-8", "replace")
+        self._rest = rest + held
 
     def end(self) -> Iterator[str]:
         """What is left when the stream has ended."""

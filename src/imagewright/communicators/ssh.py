@@ -31,6 +31,9 @@ ATTEMPT_SECONDS = 10.0
 CHUNK = 1 << 16
 KEEPALIVE_SECONDS = 15
 LOOK_SECONDS = 0.5
+TICK_SECONDS = 0.05
+LINGER_SECONDS = 3.0
+"""How long a script's output is waited for after the script has ended: what it left running may hold it open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +98,8 @@ class SshGuest:
             self._transport = poll(look, deadline, backoff(0.1, 1.3, 1.0))
         except (BuildTimeoutError, PlatformError) as error:
             if reasons and deadline.passed():
-                error.args = (f"{error}: the last attempt said: {reasons[0]}",)
+                error.message = f"{error}: the last attempt said: {reasons[0]}"
+                error.args = (error.message,)
             raise
 
     def _open(self, deadline: Deadline) -> paramiko.Transport:
@@ -228,18 +232,21 @@ class SshGuest:
             channel.exec_command(command)
             channel.shutdown_write()
             streams = {Stream.STDOUT: Lines(), Stream.STDERR: Lines()}
+            linger = deadline
             while True:
+                ended = channel.exit_status_ready() or not self._active()
+                whole = channel.eof_received or channel.closed or not self._active()
                 more = _drain(channel, streams, output)
                 deadline.check()
-                if more:
-                    continue
-                if channel.exit_status_ready() and not channel.recv_ready() and not channel.recv_stderr_ready():
+                if ended and linger is deadline:
+                    linger = deadline.sooner(LINGER_SECONDS, "the last output")
+                if ended and (linger.passed() or (whole and not more)):
                     break
-                if channel.closed or not self._active():
-                    break
-                select.select([channel], [], [], min(LOOK_SECONDS, max(0.01, deadline.remaining())))
-                self._alive()
-            _drain(channel, streams, output)
+                if whole and not more:
+                    deadline.wait(TICK_SECONDS)
+                elif not more:
+                    select.select([channel], [], [], min(LOOK_SECONDS, max(0.01, linger.remaining())))
+                    self._alive()
             for stream, lines in streams.items():
                 for line in lines.end():
                     output(line, stream)
@@ -277,9 +284,8 @@ class SshGuest:
             with content.open("rb") if isinstance(content, Path) else io.BytesIO(content) as source:
                 while chunk := source.read(CHUNK):
                     deadline.check()
-                    if channel.exit_status_ready():
+                    if not _sent(channel, chunk):
                         break
-                    channel.sendall(chunk)
             channel.shutdown_write()
             said = channel.makefile_stderr("rb").read().decode("utf-8", "replace").strip()
             code = channel.recv_exit_status()
@@ -295,13 +301,28 @@ class SshGuest:
         return self._transport is not None and self._transport.is_active()
 
 
+def _sent(channel: paramiko.Channel, chunk: bytes) -> bool:
+    """False when the command has ended and reads no more; its exit status and its last words then say why."""
+    try:
+        if not channel.exit_status_ready():
+            channel.sendall(chunk)
+            return True
+    except TimeoutError:
+        raise
+    except OSError:
+        if not channel.exit_status_ready():
+            raise
+    return False
+
+
 def _drain(channel: paramiko.Channel, streams: dict[Stream, Lines], output: OutputSink) -> bool:
+    """Hand on a piece of what has come on each stream. False when nothing had."""
     more = False
-    while channel.recv_ready():
+    if channel.recv_ready():
         more = True
         for line in streams[Stream.STDOUT].feed(channel.recv(CHUNK)):
             output(line, Stream.STDOUT)
-    while channel.recv_stderr_ready():
+    if channel.recv_stderr_ready():
         more = True
         for line in streams[Stream.STDERR].feed(channel.recv_stderr(CHUNK)):
             output(line, Stream.STDERR)
