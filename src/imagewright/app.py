@@ -19,8 +19,9 @@ from imagewright.core.result import BuildResult, Failure, RunState
 from imagewright.options import Options
 
 if TYPE_CHECKING:
+    from imagewright.core.credential import SignIn
     from imagewright.core.ownership import Owned
-    from imagewright.core.plan import Plan
+    from imagewright.core.plan import Plan, Target
     from imagewright.core.ports import CacheLimits, Kept, Platform, Staging
     from imagewright.core.report import Check, CleanupReport, FileReport
     from imagewright.engine.build_directory import BuildDirectory
@@ -64,7 +65,13 @@ def _checked(file: str, options: Options, stdin: bytes) -> FileReport:
 
 
 def plan(
-    options: Options, show: Redact, *, stdin: bytes = b"", prepare: Prepare | None = None, clock: Clock | None = None
+    options: Options,
+    show: Redact,
+    *,
+    stdin: bytes = b"",
+    prepare: Prepare | None = None,
+    clock: Clock | None = None,
+    sign_in: SignIn | None = None,
 ) -> PlanReport:
     """What a build would do. Reads and downloads, creates no machine."""
     from imagewright.engine.build_directory import borrowed
@@ -75,7 +82,7 @@ def plan(
     with borrowed(_home(options), _build_id(clock)) as place:
         return explain(
             planned,
-            platform=_platform(options, place.path, show, clock),
+            platform=_platform(options, place.path, show, clock, sign_in),
             staging=_staging(place),
             policy=_policy(options),
             deadline=Deadline.after(clock, PLAN_SECONDS, "the plan"),
@@ -83,7 +90,13 @@ def plan(
 
 
 def build(
-    options: Options, show: Redact, *, stdin: bytes = b"", prepare: Prepare | None = None, clock: Clock | None = None
+    options: Options,
+    show: Redact,
+    *,
+    stdin: bytes = b"",
+    prepare: Prepare | None = None,
+    clock: Clock | None = None,
+    sign_in: SignIn | None = None,
 ) -> BuildResult:
     """Run the template to its targets. What goes wrong during the build is in the result, what is wrong before it is
     raised; `--result` is written in both cases."""
@@ -95,12 +108,25 @@ def build(
         planned = _planned(options, show, stdin, prepare)
         forget(_home(options))
         with occupied(_home(options), _build_id(clock)) as place, _logged(place, show, clock):
-            result = _run(planned, options, place, show, clock)
+            result = _run(planned, options, place, show, clock, sign_in)
     except BaseException as error:
         _tell_result(options, _refused(options, error, show))
         raise
     _tell_result(options, result)
     return result
+
+
+def built_from(
+    target: Target, options: Options, show: Redact, *, clock: Clock | None = None, sign_in: SignIn | None = None
+) -> str:
+    """The identity of the source that the newest image at `target` was built from; `""` where nobody knows."""
+    from imagewright.core.ports import Remembers
+
+    clock = clock or SystemClock()
+    platform = _platform(options, _home(options) / "builds", show, clock, sign_in)
+    if not isinstance(platform, Remembers):
+        return ""
+    return platform.built_from(target, Deadline.after(clock, PLAN_SECONDS, "the look at the last image"))
 
 
 def exit_code(result: BuildResult) -> int:
@@ -110,7 +136,9 @@ def exit_code(result: BuildResult) -> int:
     return LeftBehindError.exit_code if result.left_behind else 0
 
 
-def _run(plan: Plan, options: Options, place: BuildDirectory, show: Redact, clock: Clock) -> BuildResult:
+def _run(
+    plan: Plan, options: Options, place: BuildDirectory, show: Redact, clock: Clock, sign_in: SignIn | None
+) -> BuildResult:
     from imagewright.engine.ledger import Ledger
     from imagewright.engine.run import build as run
 
@@ -121,7 +149,7 @@ def _run(plan: Plan, options: Options, place: BuildDirectory, show: Redact, cloc
             case _:
                 show(event)
 
-    platform = _platform(options, place.path, emit, clock)
+    platform = _platform(options, place.path, emit, clock, sign_in)
     ledger = Ledger(place.ledger)
     try:
         result = run(
@@ -221,7 +249,9 @@ def _refused(options: Options, error: BaseException, show: Redact) -> BuildResul
 # --- cleanup and the cache ---
 
 
-def cleanup(options: Options, show: Redact, *, clock: Clock | None = None) -> CleanupReport:
+def cleanup(
+    options: Options, show: Redact, *, clock: Clock | None = None, sign_in: SignIn | None = None
+) -> CleanupReport:
     """Delete what the ledgers of earlier builds list; a build whose process is alive is left alone unless forced."""
     from imagewright.core.report import CleanupReport
     from imagewright.engine.build_directory import BuildDirectory, all_of, locked
@@ -236,7 +266,7 @@ def cleanup(options: Options, show: Redact, *, clock: Clock | None = None) -> Cl
         young = options.older_than is not None and _age(place, clock) < options.older_than
         if young or not pending(file):
             continue
-        delete = _deleter(options, place, show, clock)
+        delete = _deleter(options, place, show, clock, sign_in)
         with locked(place) as free:
             if free or options.force:
                 done = sweep(file, delete, show)
@@ -256,7 +286,9 @@ def _age(place: BuildDirectory, clock: Clock) -> float:
     return (clock.now() - place.started()).total_seconds()
 
 
-def _deleter(options: Options, place: BuildDirectory, show: Redact, clock: Clock) -> Callable[[Owned], None]:
+def _deleter(
+    options: Options, place: BuildDirectory, show: Redact, clock: Clock, sign_in: SignIn | None
+) -> Callable[[Owned], None]:
     """Deletes through the platform that each record names; a platform is loaded once."""
     deadline = Deadline.after(clock, CLEANUP_SECONDS, "the clean-up")
 
@@ -264,7 +296,7 @@ def _deleter(options: Options, place: BuildDirectory, show: Redact, clock: Clock
     def platform(name: str) -> Platform:
         from imagewright.platforms import load
 
-        return load(name, _settings(options, place.path), show, clock)
+        return load(name, _settings(options, place.path, sign_in), show, clock)
 
     return lambda owned: platform(owned.platform).delete(owned, deadline)
 
@@ -319,7 +351,7 @@ def _context(options: Options) -> ArmContext:
     )
 
 
-def _settings(options: Options, work: Path) -> Settings:
+def _settings(options: Options, work: Path, sign_in: SignIn | None = None) -> Settings:
     from imagewright.platforms import Settings
 
     return Settings(
@@ -332,13 +364,14 @@ def _settings(options: Options, work: Path) -> Settings:
         subscription_id=options.subscription,
         resource_group=options.resource_group,
         location=options.location,
+        sign_in=sign_in,
     )
 
 
-def _platform(options: Options, work: Path, emit: Emit, clock: Clock) -> Platform:
+def _platform(options: Options, work: Path, emit: Emit, clock: Clock, sign_in: SignIn | None = None) -> Platform:
     from imagewright.platforms import load
 
-    return load(options.platform, _settings(options, work), emit, clock)
+    return load(options.platform, _settings(options, work, sign_in), emit, clock)
 
 
 def _staging(place: BuildDirectory) -> Staging:

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from imagewright.core.actions import InstallUpdates, Reboot, Remote, Run, Staged
 from imagewright.core.clock import Deadline
@@ -158,4 +158,17 @@ class Platform(Protocol):
 
     def delete(self, owned: Owned, deadline: Deadline) -> None:
         """Delete something of ours. What is gone already is no error."""
+        ...
+
+
+SOURCE_TAG = "imagewright-source"
+"""The tag of an image that names the identity of the source it was built from."""
+
+
+@runtime_checkable
+class Remembers(Protocol):
+    """A platform that can look up what an image of an earlier build was made from."""
+
+    def built_from(self, target: Target, deadline: Deadline) -> str:
+        """The `SOURCE_TAG` of the newest image at `target`, or `""`."""
         ...

@@ -49,7 +49,8 @@ NOWHERE: frozenset[Command] = frozenset()
 def row(help: str, group: Group, **more: Any) -> Any:  # noqa: A002 - argparse's own word
     """A field of `PipelineOptions` and its row at once; `more` are the other fields of `Option`."""
     option = Option(help=help, group=group, commands=NOWHERE, env=None, **more)
-    return field(default=default_of(option), metadata={"option": option})
+    words = option.kind is Kind.CHOICE and isinstance(option.choices, tuple)
+    return field(default=(default_of(option) or "") if words else default_of(option), metadata={"option": option})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -341,7 +342,7 @@ INPUTS: tuple[Option, ...] = tuple(option for option in (*TABLE, *PIPELINE_TABLE
 MAKES_TEMPLATE = frozenset({Group.SOURCE, Group.SCRIPT, Group.TARGET})
 """The groups whose inputs make a template, and so contradict one that is given."""
 
-BESIDE_TEMPLATE = frozenset({"image_tags", "template_name"})
+BESIDE_TEMPLATE = frozenset({"image_tags", "source_os_type", "provisioner"})
 """Fields of those groups that go together with a template."""
 
 

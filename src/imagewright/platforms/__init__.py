@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from imagewright.core.clock import Clock
+from imagewright.core.credential import SignIn
 from imagewright.core.errors import OptionsError
 from imagewright.core.events import Emit
 from imagewright.core.ports import Platform
@@ -31,6 +32,8 @@ class Settings:
     subscription_id: str = ""
     resource_group: str = ""
     location: str = ""
+    sign_in: SignIn | None = None
+    """What an entry point found to sign in with; None: the platform looks for itself."""
 
 
 Factory = Callable[[Settings, Emit, Clock], Platform]

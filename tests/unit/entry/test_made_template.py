@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from imagewright.core.errors import OptionsError
+from imagewright.core.plan import PlatformImage, SharedImageTarget, VhdTarget
+from imagewright.entry.inputs import Inputs, read
+from imagewright.entry.made_template import made_template, tags
+from imagewright.template.facade import plans
+
+SUBSCRIPTION = "00000000-0000-0000-0000-000000000001"
+GROUP = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg"
+GALLERY = f"{GROUP}/providers/Microsoft.Compute/galleries/g/images/d"
+BASE = {"subscription": SUBSCRIPTION, "resource-group": "rg", "location": "westeurope"}
+DEBIAN = {"source-image": "Debian:debian-12:12-gen2:latest"}
+
+
+def made(given: Mapping[str, str], *, task: bool = False) -> dict[str, Any]:
+    base = {"subscription": SUBSCRIPTION, "resourceGroup": "rg", "location": "westeurope"} if task else BASE
+    names = (lambda option: option.task_inputs or (option.name,)) if task else (lambda option: option.github_inputs)
+    request = read(Inputs({**base, **given}, names), {}, lambda name, text: name, unknown=())
+    return json.loads(made_template(request.pipeline, request.options, "17-1-job"))  # type: ignore[no-any-return]
+
+
+def refusal(given: Mapping[str, str]) -> str:
+    with pytest.raises(OptionsError) as caught:
+        made(given)
+    return caught.value.message
+
+
+def test_the_readme_of_build_vm_image(tmp_path: Path) -> None:
+    """Its first workflow, input by input; what comes out is a template like any other."""
+    body = made(
+        {
+            "managed-identity": "identity",
+            "source-os-type": "linux",
+            "source-image-type": "platformImage",
+            "source-image": "Canonical:UbuntuServer:18.04-LTS:latest",
+            "dist-type": "SharedImageGallery",
+            "dist-resource-id": f"{GALLERY}/versions/0.1.2",
+            "dist-location": "eastus2, West US",
+            "customizer-script": "echo one\necho two\n",
+            "run-output-name": "mine",
+        }
+    )
+    properties = body["properties"]
+    assert properties["customize"] == [{"type": "Shell", "name": "inline-script", "inline": ["echo one", "echo two"]}]
+    (target,) = properties["distribute"]
+    assert target["runOutputName"] == "mine"
+    assert target["replicationRegions"] == ["eastus2", "westus"]
+    (identity,) = body["identity"]["userAssignedIdentities"]
+    assert identity == f"{GROUP}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/identity"
+    file = tmp_path / "template.json"
+    file.write_text(json.dumps(body))
+    (plan,), _ = plans(str(file))
+    assert plan.source == PlatformImage("Canonical", "UbuntuServer", "18.04-LTS", "latest")
+    assert isinstance(plan.targets[0], SharedImageTarget)
+
+
+def test_the_form_of_the_old_task() -> None:
+    body = made(
+        {
+            "imageSource": "marketplace",
+            "baseImage": "MicrosoftWindowsServer:WindowsServer:2019-Datacenter",
+            "baseImagePubOfferSku": "Publisher:Offer:Sku",
+            "baseImageVersion": "2019.1",
+            "customImageResourceId": "left from another choice",
+            "provisioner": "powershell",
+            "windowsUpdateProvisioner": "true",
+            "inlineScript": "& c:\\x.ps1",
+            "distributeType": "sig",
+            "galleryImageId": GALLERY,
+            "replicationRegions": "eastus,westus",
+            "managedImageLocation": "left too",
+        },
+        task=True,
+    )
+    properties = body["properties"]
+    assert properties["source"]["sku"] == "2019-Datacenter"
+    assert properties["source"]["version"] == "2019.1"
+    assert [step["type"] for step in properties["customize"]] == ["PowerShell", "WindowsUpdate"]
+    assert properties["customize"][1]["filters"] == ["exclude:$_.Title -like '*Preview*'", "include:$true"]
+    assert properties["distribute"][0]["galleryImageId"] == GALLERY
+
+
+@pytest.mark.parametrize(
+    ("image", "kind"),
+    [
+        (f"{GROUP}/providers/Microsoft.Compute/images/base", "ManagedImage"),
+        (f"{GALLERY}/versions/1.0.0", "SharedImageVersion"),
+        ("Debian:debian-12:12-gen2", "PlatformImage"),
+    ],
+)
+def test_the_form_of_a_source_tells_what_it_is(image: str, kind: str) -> None:
+    assert made({"source-image": image})["properties"]["source"]["type"] == kind
+
+
+def test_a_managed_image_has_a_name_of_this_run_by_default() -> None:
+    (target,) = made(DEBIAN)["properties"]["distribute"]
+    assert target == {
+        "type": "ManagedImage",
+        "runOutputName": "ManagedImage_distribute",
+        "imageId": f"{GROUP}/providers/Microsoft.Compute/images/mi-17-1-job",
+        "location": "westeurope",
+    }
+
+
+def test_short_names_are_completed() -> None:
+    body = made({**DEBIAN, "dist-type": "sharedImageGallery", "dist-resource-id": "g/d"})
+    (target,) = body["properties"]["distribute"]
+    assert target["galleryImageId"] == GALLERY
+    assert target["replicationRegions"] == ["westeurope"]
+
+
+def test_what_people_wanted_besides(tmp_path: Path) -> None:
+    body = made(
+        {
+            **DEBIAN,
+            "dist-type": "sig",
+            "dist-resource-id": GALLERY,
+            "target-regions": "westeurope=2, uksouth=1",
+            "storage-account-type": "standard_zrs",
+            "exclude-from-latest": "true",
+            "versioning-scheme": "latest",
+            "versioning-major": "2",
+            "os-disk-size-gb": "64",
+            "vnet-subnet-id": f"{GROUP}/providers/Microsoft.Network/virtualNetworks/v/subnets/s",
+            "validation-inline-script": "true",
+            "optimize-vm-boot": "true",
+            "managed-resource-tags": '{"team": "images"}',
+            "purchase-plan": "p:q:r",
+        }
+    )
+    file = tmp_path / "template.json"
+    file.write_text(json.dumps(body))
+    (plan,), _ = plans(str(file))
+    (target,) = plan.targets
+    assert isinstance(target, SharedImageTarget)
+    assert [(each.name, each.replica_count) for each in target.regions] == [("westeurope", 2), ("uksouth", 1)]
+    assert target.exclude_from_latest
+    assert plan.machine.os_disk_size_gb == 64
+    assert plan.optimization.vm_boot
+    assert dict(plan.azure.managed_resource_tags) == {"team": "images"}
+
+
+def test_a_vhd_needs_neither_group_nor_region(tmp_path: Path) -> None:
+    file = tmp_path / "template.json"
+    file.write_text(json.dumps(made({**DEBIAN, "dist-type": "vhd"})))
+    (plan,), _ = plans(str(file))
+    assert isinstance(plan.targets[0], VhdTarget)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({}, "there is neither a template nor a source image"),
+        ({"source-image": "a:b"}, "input `source-image`: `a:b` is not a marketplace image"),
+        (
+            {"source-image": "/subscriptions/x", "source-image-type": "ManagedImage"},
+            "input `source-image`: `/subscriptions/x` is not the id of a Microsoft.Compute/images",
+        ),
+        ({**DEBIAN, "purchase-plan": "x"}, "input `purchase-plan`: `x` is not a purchase plan"),
+        ({**DEBIAN, "dist-type": "sig"}, "a gallery image needs the id of its definition"),
+        ({**DEBIAN, "windows-update": "true"}, "input `windows-update`: the source image is not Windows"),
+        (
+            {**DEBIAN, "provisioner": "shell", "source-os-type": "windows"},
+            "input `provisioner` contradicts input `source-os-type`",
+        ),
+        ({**DEBIAN, "dist-location": "westeurope,eastus"}, "input `dist-location`: a managed image is in one region"),
+        ({**DEBIAN, "dist-location": "mars"}, "input `dist-location`: there is no Azure region `mars`"),
+    ],
+)
+def test_what_cannot_be_made_is_refused_by_name(given: dict[str, str], message: str) -> None:
+    assert refusal(given) == message
+
+
+def test_tags() -> None:
+    assert tags("a:b,c=d\ne:f:g", "x") == {"a": "b", "c": "d", "e": "f:g"}
+    assert tags('{"a": 1}', "x") == {"a": "1"}
+    for wrong in ("a", "{a}", ":b"):
+        with pytest.raises(OptionsError):
+            tags(wrong, "input `image-tags`")
