@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from imagewright.core.ownership import Owned
+from imagewright.engine.ledger import Ledger, pending
+
+ONE, TWO, THREE = (Owned("local", "process", name) for name in ("one", "two", "three"))
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "build" / "ledger.jsonl"
+
+
+def test_what_is_owned_and_not_released_is_pending_in_the_order_of_creation(path: Path) -> None:
+    ledger = Ledger(path)
+    for owned in (ONE, TWO, THREE):
+        ledger.own(owned)
+    ledger.release(TWO)
+    assert ledger.pending() == pending(path) == (ONE, THREE)
+    ledger.close()
+
+
+def test_a_ledger_is_opened_again_where_it_was_left(path: Path) -> None:
+    first = Ledger(path)
+    first.own(ONE)
+    first.own(TWO)
+    first.close()
+    second = Ledger(path)
+    second.release(ONE)
+    second.own(THREE)
+    assert second.pending() == pending(path) == (TWO, THREE)
+    second.close()
+
+
+def test_a_missing_ledger_owes_nothing(path: Path) -> None:
+    assert pending(path) == ()
+
+
+def test_the_same_thing_owned_twice_is_released_twice(path: Path) -> None:
+    ledger = Ledger(path)
+    for _ in range(2):
+        ledger.own(ONE)
+    ledger.release(ONE)
+    assert pending(path) == (ONE,)
+    ledger.release(ONE)
+    assert pending(path) == ()
+    ledger.release(ONE)
+    assert pending(path) == ()
+    ledger.close()
+
+
+def test_nobody_else_may_read_it(path: Path) -> None:
+    Ledger(path).close()
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_detail_and_strange_names_survive(path: Path) -> None:
+    strange = Owned("azure", "resource-group", 'zürich"\n{}', "Абв")
+    ledger = Ledger(path)
+    ledger.own(strange)
+    ledger.close()
+    assert pending(path) == (strange,)
+
+
+@settings(deadline=None, max_examples=50)
+@given(cut=st.integers(min_value=0, max_value=400))
+def test_a_ledger_cut_off_anywhere_is_readable_and_forgets_nothing_that_was_written(
+    tmp_path_factory: pytest.TempPathFactory, cut: int
+) -> None:
+    """A crash may cut the last line, wherever: the lines before it count, and the next build can go on."""
+    path = tmp_path_factory.mktemp("cut") / "ledger.jsonl"
+    ledger = Ledger(path)
+    for owned in (ONE, TWO, THREE):
+        ledger.own(owned)
+    ledger.release(ONE)
+    ledger.close()
+    whole = path.read_bytes()
+    left = whole[:cut]
+    path.write_bytes(left)
+    lines = left.count(b"\n") + (left.endswith(b"}}"))
+    assert pending(path) == [(), (ONE,), (ONE, TWO), (ONE, TWO, THREE), (TWO, THREE)][min(lines, 4)]
+    again = Ledger(path)
+    again.own(Owned("local", "process", "later"))
+    again.close()
+    assert Owned("local", "process", "later") in pending(path)
+
+
+@pytest.mark.parametrize(
+    "line", ["", "null", "[]", "{}", "7", '{"own": 1}', '{"own": {"platform": "x"}}', '{"own": {"no": "such"}}', "\0\0"]
+)
+def test_lines_that_are_no_entries_are_passed_over(path: Path, line: str) -> None:
+    ledger = Ledger(path)
+    ledger.own(ONE)
+    ledger.close()
+    with path.open("a") as file:
+        file.write(line + "\n")
+    assert pending(path) == (ONE,)
+
+
+def test_many_threads_write_whole_lines(path: Path) -> None:
+    ledger = Ledger(path)
+    owned = [Owned("local", "process", f"{number}") for number in range(40)]
+    threads = [threading.Thread(target=ledger.own, args=(one,)) for one in owned]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    ledger.close()
+    assert sorted(pending(path), key=lambda one: int(one.id)) == owned
