@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import shutil
+import subprocess
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
@@ -71,7 +71,7 @@ _FROM_THE_ROOT = {
     "BOOTX64.CSV": "/usr/lib/shim/BOOTX64.CSV",
     "grubx64.efi": "/usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed",
 }
-_DONE = re.compile(r"^I: (?!running|success|using)(.*?)(?:\.\.\.)?$")
+_WORTH_TELLING = re.compile(r"^I: ((?:downloading|extracting|installing) .*?)(?:\.\.\.)?$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +167,7 @@ def _install(
         return resources.files("imagewright.platforms.local").joinpath(name).read_text()
 
     def tell(line: str) -> None:
-        if found := _DONE.match(line):
+        if found := _WORTH_TELLING.match(line):
             progress(found[1])
 
     root_size = SIZE - (_ROOT_LBA + _GPT_TAIL_SECTORS) * _SECTOR
@@ -182,8 +182,9 @@ def _install(
         "MAKE_FILESYSTEM": script("debian_filesystem.sh"),
     }
     argv = [
+        *_private_namespaces(),
         "mmdebstrap",
-        "--mode=" + ("auto" if os.geteuid() == 0 else "unshare"),
+        f"--mode={'root' if os.geteuid() == 0 else 'unshare'}",
         "--variant=minbase",
         "--architectures=amd64",
         "--format=null",
@@ -211,6 +212,17 @@ def _install(
         except tools.ToolError as error:
             raise _explained(error, mirror) from error
         os.fchmod(disk.fileno(), 0o600)
+
+
+def _private_namespaces() -> list[str]:
+    """As root, mmdebstrap mounts /proc, /sys and /dev for everyone to see; here they end with it, however it ends.
+
+    Without root it does this itself. A container's root may not, but may not mount either.
+    """
+    prefix = ["unshare", "--mount", "--propagation=private", "--pid", "--fork", "--kill-child", "--mount-proc", "--"]
+    if os.geteuid() != 0 or subprocess.run([*prefix, "true"], capture_output=True, check=False).returncode != 0:
+        return []
+    return prefix
 
 
 @contextmanager
@@ -285,9 +297,3 @@ def _embed_core(raw: Path, folder: Path) -> None:
         disk.write(first)
         disk.seek(_CORE_LBA * _SECTOR)
         disk.write(padded)
-
-
-def remove(folder: Path) -> None:
-    """Take away what a killed bootstrap left in its `work` folder."""
-    for left in folder.glob("debian-*"):
-        shutil.rmtree(left, ignore_errors=True)

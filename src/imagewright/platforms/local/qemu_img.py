@@ -65,6 +65,13 @@ def resize(path: Path, size: int, format: str = "qcow2") -> None:  # noqa: A002
     _output(["resize", "-q", "-f", format, str(path), str(size)], path)
 
 
+def head(path: Path, format: str, scratch: Path, size: int) -> bytes:  # noqa: A002
+    """The first `size` bytes of the disk, by way of a new file `scratch`."""
+    argv = ["dd", "-f", format, "-O", "raw", "bs=512", f"count={size // 512}", f"if={path}", f"of={scratch}"]
+    _output(argv, path)
+    return scratch.read_bytes()
+
+
 def check(path: Path, format: str = "qcow2") -> list[str]:  # noqa: A002
     """What is wrong inside the file: nothing if it is sound. Leaked clusters waste space and are no error."""
     code, said = _run(["check", "-f", format, "--output=json", str(path)])
