@@ -34,7 +34,9 @@ def step(number: int, *actions: Action | str, name: str = "") -> Step:
 
 def small_plan(*scripts: Action | str, validators: tuple[str, ...] = (), **changes: Any) -> Plan:
     """A plan with one step for each script; `changes` are fields of `Plan` or of its `Validation`."""
-    wanted = {name: changes.pop(name) for name in ("source_only", "continue_distribute_on_failure") if name in changes}
+    wanted = {
+        name: changes.pop(name) for name in ("source_only", "continue_distribute_on_failure") if name in changes
+    }
     plan = Plan(
         name="web",
         origin=Origin("web.json", 1, 1),

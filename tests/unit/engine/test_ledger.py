@@ -93,7 +93,8 @@ def test_a_ledger_cut_off_anywhere_is_readable_and_forgets_nothing_that_was_writ
 
 
 @pytest.mark.parametrize(
-    "line", ["", "null", "[]", "{}", "7", '{"own": 1}', '{"own": {"platform": "x"}}', '{"own": {"no": "such"}}', "\0\0"]
+    "line",
+    ["", "null", "[]", "{}", "7", '{"own": 1}', '{"own": {"platform": "x"}}', '{"own": {"no": "such"}}', "\0\0"],
 )
 def test_lines_that_are_no_entries_are_passed_over(path: Path, line: str) -> None:
     ledger = Ledger(path)

@@ -64,6 +64,15 @@ def own_all(scope: Scope) -> None:
         scope.own(owned)
 
 
+def end(scope: Scope, error: Exception | None = None, *, keep_all: bool = False) -> None:
+    """A build that owns three things and ends, by `error` if there is one."""
+    with scope:
+        own_all(scope)
+        scope.keep_all = keep_all
+        if error is not None:
+            raise error
+
+
 def test_what_is_owned_is_deleted_last_first(setting: Setting) -> None:
     things = Things()
     with setting.scope(things) as scope:
@@ -83,9 +92,8 @@ def test_what_was_released_is_let_alone(setting: Setting) -> None:
 
 def test_it_is_deleted_on_every_path_out_and_the_error_goes_on(setting: Setting) -> None:
     things = Things()
-    with pytest.raises(CustomizationError, match="step 2"), setting.scope(things) as scope:
-        own_all(scope)
-        raise CustomizationError("step 2 failed")
+    with pytest.raises(CustomizationError, match="step 2"):
+        end(setting.scope(things), CustomizationError("step 2 failed"))
     assert things.deleted == [THREE, TWO, ONE]
     assert things.remaining == [DELETE_SECONDS] * 3
 
@@ -109,18 +117,17 @@ def test_it_never_hides_the_error_that_ended_the_build(setting: Setting) -> None
     def locked(owned: Owned, attempt: int) -> None:
         raise PlatformError("it is locked")
 
-    with pytest.raises(CustomizationError), setting.scope(Things(locked)) as scope:
-        own_all(scope)
-        raise CustomizationError("step 2 failed")
+    scope = setting.scope(Things(locked))
+    with pytest.raises(CustomizationError):
+        end(scope, CustomizationError("step 2 failed"))
     assert scope.left_behind == [THREE, TWO, ONE]
 
 
 def test_what_is_kept_stays_in_the_ledger(setting: Setting) -> None:
     things = Things()
-    with pytest.raises(CustomizationError), setting.scope(things) as scope:
-        own_all(scope)
-        scope.keep_all = True
-        raise CustomizationError("step 2 failed")
+    scope = setting.scope(things)
+    with pytest.raises(CustomizationError):
+        end(scope, CustomizationError("step 2 failed"), keep_all=True)
     assert things.deleted == []
     assert scope.kept == [ONE, TWO, THREE]
     assert setting.pending() == (ONE, TWO, THREE)
@@ -131,9 +138,9 @@ def test_a_cancelled_build_has_seconds_for_its_deletes(setting: Setting) -> None
         setting.clock.wait(3.0)
 
     things = Things(slow)
-    with pytest.raises(CancelledError), setting.scope(things) as scope:
-        own_all(scope)
-        raise CancelledError("cancelled by SIGINT")
+    scope = setting.scope(things)
+    with pytest.raises(CancelledError):
+        end(scope, CancelledError("cancelled by SIGINT"))
     assert things.remaining == [CANCELLED_SECONDS, CANCELLED_SECONDS - 3.0, 0.0]
     assert things.deleted == [THREE]
     assert scope.left_behind == [TWO, ONE]
@@ -148,8 +155,9 @@ def test_a_signal_during_the_clean_up_shortens_it_and_ends_the_build_as_cancelle
             os.kill(os.getpid(), signal.SIGTERM)
 
     things = Things(interrupted)
-    with cancellable(), pytest.raises(CancelledError, match="SIGTERM"), setting.scope(things) as scope:
-        own_all(scope)
+    scope = setting.scope(things)
+    with cancellable(), pytest.raises(CancelledError, match="SIGTERM"):
+        end(scope)
     assert things.attempts == [THREE, TWO, TWO, ONE]
     assert things.remaining == [DELETE_SECONDS, DELETE_SECONDS, CANCELLED_SECONDS, CANCELLED_SECONDS]
     assert things.deleted == [THREE, TWO, ONE]
@@ -163,9 +171,8 @@ def test_a_signal_during_the_clean_up_of_a_failed_build_cancels_it_too(setting: 
             raise CancelledError("cancelled by SIGINT")
 
     things = Things(interrupted)
-    with pytest.raises(CancelledError) as caught, setting.scope(things) as scope:
-        own_all(scope)
-        raise CustomizationError("step 2 failed")
+    with pytest.raises(CancelledError) as caught:
+        end(setting.scope(things), CustomizationError("step 2 failed"))
     assert isinstance(caught.value.__context__, CustomizationError)
     assert things.deleted == [THREE, TWO, ONE]
 
@@ -178,8 +185,9 @@ def test_what_failed_before_the_signal_is_said_once(setting: Setting) -> None:
             raise CancelledError("cancelled by SIGINT")
 
     things = Things(hard)
-    with pytest.raises(CancelledError), setting.scope(things) as scope:
-        own_all(scope)
+    scope = setting.scope(things)
+    with pytest.raises(CancelledError):
+        end(scope)
     assert things.attempts == [THREE, TWO, TWO, ONE]
     assert scope.left_behind == [THREE]
     assert setting.notes() == ["could not delete machine three: it is locked"]
@@ -190,7 +198,8 @@ def test_a_delete_that_is_always_cancelled_is_left_behind(setting: Setting) -> N
         raise CancelledError("cancelled")
 
     things = Things(always)
-    with pytest.raises(CancelledError), setting.scope(things) as scope:
-        own_all(scope)
+    scope = setting.scope(things)
+    with pytest.raises(CancelledError):
+        end(scope)
     assert scope.left_behind == [THREE, TWO, ONE]
     assert setting.pending() == (ONE, TWO, THREE)

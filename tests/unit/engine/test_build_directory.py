@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from imagewright.core.errors import OptionsError
+from imagewright.core.ownership import Owned
+from imagewright.engine.build_directory import BuildDirectory, all_of, borrowed, forget, locked, occupied
+from imagewright.engine.ledger import Ledger
+
+HOLD = """
+import sys
+from pathlib import Path
+from imagewright.engine.build_directory import occupied
+with occupied(Path(sys.argv[1]), "other"):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_build_has_a_directory_of_its_own_which_others_may_not_read(tmp_path: Path) -> None:
+    with occupied(tmp_path, "one") as place:
+        assert place.path.stat().st_mode & 0o777 == 0o700
+        assert all_of(tmp_path) == (place,)
+
+
+def test_the_staging_goes_with_the_build_and_the_log_stays(tmp_path: Path) -> None:
+    with occupied(tmp_path, "one") as place:
+        place.staging.mkdir()
+        (place.staging / "artifact").touch()
+        place.log.touch()
+    assert not place.staging.exists()
+    assert place.log.exists()
+
+
+def test_what_builds_nothing_leaves_nothing(tmp_path: Path) -> None:
+    with borrowed(tmp_path, "plan") as place:
+        place.log.touch()
+    assert all_of(tmp_path) == ()
+
+
+def test_a_home_that_cannot_be_made_is_said_so(tmp_path: Path) -> None:
+    (tmp_path / "builds").touch()
+    with pytest.raises(OptionsError, match="cannot be made"), occupied(tmp_path, "one"):
+        pass
+
+
+def test_a_directory_is_locked_as_long_as_its_process_lives_however_it_dies(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", HOLD, str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"held\n"
+        place = BuildDirectory(tmp_path / "builds" / "other")
+        with locked(place) as free:
+            assert free is False
+        process.kill()
+        process.wait()
+        with locked(place) as free:
+            assert free is True
+
+
+def test_only_the_newest_builds_keep_their_log(tmp_path: Path) -> None:
+    for number in range(4):
+        with occupied(tmp_path, f"b{number}") as place:
+            os.utime(place.lock, (number, number))
+    forget(tmp_path, remembered=2)
+    assert [place.build_id for place in all_of(tmp_path)] == ["b2", "b3"]
+
+
+def test_a_build_that_owes_something_is_never_forgotten(tmp_path: Path) -> None:
+    with occupied(tmp_path, "owes") as place:
+        ledger = Ledger(place.ledger)
+        ledger.own(Owned("local", "process", "one"))
+        ledger.close()
+    forget(tmp_path, remembered=0)
+    assert [place.build_id for place in all_of(tmp_path)] == ["owes"]
+
+
+def test_a_build_that_runs_is_never_forgotten(tmp_path: Path) -> None:
+    with occupied(tmp_path, "runs"):
+        forget(tmp_path, remembered=0)
+        assert [place.build_id for place in all_of(tmp_path)] == ["runs"]
