@@ -15,7 +15,7 @@ ENVIRONMENT = (("PACKER_BUILD_NAME", "imagewright"), ("PACKER_BUILDER_TYPE", "az
 
 RECEIVE = "umask 077 && cat > {path}"
 
-WAIT_WHILE_STOPPING = 'while [ "$(systemctl is-system-running 2>/dev/null)" = stopping ]; do sleep 1; done'
+WAIT_WHILE_STOPPING = "while [ -e /run/nologin ]; do sleep 1; done"
 """A script may have asked for a reboot and ended well; what comes next waits for the connection to drop."""
 
 
@@ -34,7 +34,7 @@ def prepare(run: Run, content: bytes, number: int) -> Prepared:
     environment = " ".join(f"{name}={shlex.quote(value)}" for name, value in (*ENVIRONMENT, *run.environment))
     command = f"{environment} {path}"
     if run.run_as is not RunAs.BUILD_USER:
-        command = f'sudo -n env SUDO_USER="$(id -un)" {command}'
+        command = f"sudo -n env {command}"
     execute = f"chmod 0755 {path} && chmod +x {path}; {command}; status=$?; rm -f {path}; exit $status"
     return Prepared(unix_lines(content), f"{WAIT_WHILE_STOPPING}; {RECEIVE.format(path=path)}", execute)
 

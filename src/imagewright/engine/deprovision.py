@@ -23,16 +23,13 @@ def prepare(os_type: OsType) -> tuple[Action, ...]:
     return (Upload(Inline(_script("deprovision_default")), LINUX_PATH, mode=0o755),)
 
 
-def deprovision(os_type: OsType) -> tuple[Action, ...]:
-    """The user's contract: run whatever stands in the deprovisioning script's place."""
-    _linux_only(os_type)
-    return (Run(Inline(_script("deprovision_run")), Shell.SH, RunAs.ELEVATED),)
+def deprovision(os_type: OsType, *, trim: bool) -> tuple[Action, ...]:
+    """The very last thing: run whatever stands in the deprovisioning script's place, then remove this build's traces.
 
-
-def scrub(os_type: OsType, *, trim: bool) -> tuple[Action, ...]:
-    """The very last thing: after it nobody can log in any more."""
+    One run, since after it nobody can log in any more.
+    """
     _linux_only(os_type)
-    script = _script("scrub") + (_script("trim") if trim else "") + _script("last")
+    script = _script("finish") + (_script("trim") if trim else "") + _script("last")
     return (Run(Inline(script), Shell.SH, RunAs.ELEVATED),)
 
 

@@ -82,7 +82,7 @@ def explain(
             StepReport(step.number, step.name, step.type, step.number <= done, keys.keys[step.number])
             for step in plan.steps
         ),
-        finish=tuple(step.name for step in (finish.deprovision, *finish.optimizers, finish.scrub)),
+        finish=tuple(step.name for step in (*finish.optimizers, finish.deprovision)),
         validators=tuple(step.name for step in plan.validation.steps),
         targets=tuple(_target(target) for target in plan.targets),
         resumes_after=resumes,

@@ -1,4 +1,4 @@
-"""What happens to a guest after the last customizer: deprovision, optimize, scrub."""
+"""What happens to a guest after the last customizer: it is optimized, then deprovisioned."""
 
 from __future__ import annotations
 
@@ -11,22 +11,18 @@ from imagewright.engine import deprovision
 
 @dataclass(frozen=True, slots=True)
 class Finishing:
-    """The steps after the customizers, in this order. After `scrub` nobody can log in any more."""
+    """The steps after the customizers, in this order. After `deprovision` nobody can log in any more."""
 
-    deprovision: Step
     optimizers: tuple[Step, ...]
-    scrub: Step
+    deprovision: Step
 
     def actions(self) -> tuple[Action, ...]:
-        return tuple(action for step in (self.deprovision, *self.optimizers, self.scrub) for action in step.actions)
+        return tuple(action for step in (*self.optimizers, self.deprovision) for action in step.actions)
 
 
 def finishing(plan: Plan, os_type: OsType) -> Finishing:
-    return Finishing(
-        Step(1, "deprovision", "Deprovision", deprovision.deprovision(os_type), plan.origin),
-        _optimizers(plan, os_type),
-        Step(2, "scrub", "Deprovision", deprovision.scrub(os_type, trim=plan.optimization.vm_boot), plan.origin),
-    )
+    last = deprovision.deprovision(os_type, trim=plan.optimization.vm_boot)
+    return Finishing(_optimizers(plan, os_type), Step(1, "deprovision", "Deprovision", last, plan.origin))
 
 
 def _optimizers(plan: Plan, os_type: OsType) -> tuple[Step, ...]:

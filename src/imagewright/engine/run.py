@@ -167,7 +167,6 @@ class _Build:
         with self._phase(Phase.CUSTOMIZING), self._kept_on_error(machine, scope, plan.on_customizer_error):
             self._cached_steps(plan.steps[:done])
             self._customize(machine, plan, keys, done, deadline)
-            self._perform(finish.deprovision, StepKind.DEPROVISION, 2, machine, deadline)
             if not finish.optimizers:
                 return self._close(finish, machine, keys, deadline)
         with self._phase(Phase.OPTIMIZING), self._kept_on_error(machine, scope, plan.on_customizer_error):
@@ -176,7 +175,7 @@ class _Build:
             return self._close(finish, machine, keys, deadline)
 
     def _close(self, finish: Finishing, machine: Machine, keys: Chain, deadline: Deadline) -> Disk:
-        self._perform(finish.scrub, StepKind.DEPROVISION, 2, machine, deadline)
+        self._perform(finish.deprovision, StepKind.DEPROVISION, 1, machine, deadline)
         machine.guest.close()
         return machine.capture(keys.captured if self.policy.keep is not Keep.NONE else "", deadline)
 
@@ -327,8 +326,7 @@ def failure_of(error: ImagewrightError) -> Failure:
 
 def _failed(failed: StepFailedError, kind: StepKind) -> ImagewrightError:
     validating = kind is StepKind.VALIDATOR
-    what = "validator" if validating else "optimizer" if kind is StepKind.OPTIMIZER else "customizer"
-    where = f"{what} {failed.step.number} ({failed.step.type} {failed.step.name!r})"
+    where = f"{kind.value} {failed.step.number} ({failed.step.type} {failed.step.name!r})"
     error = (ValidationError if validating else CustomizationError)(
         f"{where} failed: {failed.reason}", hint=failed.hint, origin=failed.step.origin
     )

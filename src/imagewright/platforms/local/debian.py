@@ -25,7 +25,7 @@ from imagewright.platforms.local.debian_mirror import Mirror, guest_apt_config
 
 __all__ = ["BOOKWORM", "RECIPE", "DebianRelease", "bootstrap", "guest_apt_config"]
 
-RECIPE = 1
+RECIPE = 2
 """Counts up when the same packages would make another image."""
 
 SIZE = 4 << 30

@@ -15,6 +15,11 @@ else
 fi
 own=$tree/etc/apt/apt.conf.d/00mmdebstrap
 rm -f "$own"
+# What mmdebstrap put there so that no service starts during the installation; it misses neither.
+rm -f "$tree/usr/sbin/policy-rc.d"
+if [ -e "$tree/sbin/start-stop-daemon.REAL" ]; then
+    mv "$tree/sbin/start-stop-daemon.REAL" "$tree/sbin/start-stop-daemon"
+fi
 mke2fs -q -F -t ext4 -b 4096 -m 5 -L root -U "$ROOT_UUID" -O "none,$FS_FEATURES" \
     -E "offset=$FS_OFFSET,hash_seed=$ROOT_UUID,lazy_itable_init=0,lazy_journal_init=0,nodiscard" \
     -d "$tree" /proc/self/fd/0 "${FS_SIZE}k"

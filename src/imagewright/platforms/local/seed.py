@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 from dataclasses import dataclass
+from functools import cache
+from importlib import resources
 from pathlib import Path
 
 from imagewright.communicators.ssh import KeyPair
@@ -12,9 +14,12 @@ from imagewright.core.errors import PlatformError
 
 USER = "imagewright"
 KEY_COMMENT = "imagewright-build"
-"""Ends the public key's line, so that the scrub finds it in every authorized_keys file."""
+"""Ends the public key's line, so that the deprovisioning finds it."""
 
-VERSION = "seed.v2"
+BIN = "/dev/shm/imagewright"
+"""In memory, and, other than /run, executable everywhere."""
+
+VERSION = "seed.v4"
 """Counts in the first key of a chain: another seed makes another first boot."""
 
 
@@ -46,6 +51,10 @@ class Seed:
             "ssh": {"emit_keys_to_console": False},
             "no_ssh_fingerprints": True,
         }
+        config["write_files"] = [
+            {"path": f"{BIN}/waagent", "permissions": "0755", "content": _agent()},
+            {"path": "/run/imagewright/environment", "content": f"PATH={BIN}:$PATH\npower_off=quick\n"},
+        ]
         if self.apt:
             config["apt"] = self.apt
             config["bootcmd"] = [_keep_apt("before")]
@@ -56,10 +65,19 @@ class Seed:
         return json.dumps({"instance-id": self.instance, "local-hostname": "imagewright"}) + "\n"
 
 
+@cache
+def _agent() -> str:
+    return resources.files("imagewright.platforms.local").joinpath("waagent.sh").read_text("utf-8")
+
+
 def _keep_apt(when: str) -> str:
-    """Copy the package sources to memory, before and after cloud-init changes them: the scrub puts them back."""
+    """Copy the package sources to memory before and after cloud-init changes them, so that they can be put back."""
     kept = f"/run/imagewright/{when}"
-    return f"mkdir -p {kept} && cd /etc/apt && cp -a sources.list* mirrors apt.conf.d {kept}/ 2>/dev/null; true"
+    copy = f"mkdir -p {kept} && cd /etc/apt && cp -a sources.list* mirrors apt.conf.d {kept}/ 2>/dev/null"
+    if when == "before":
+        return f"{copy}; true"
+    same = 'cmp -s "$file" "../before/$file" && rm "$file"'
+    return f"{copy}; cd {kept} && find . -type f | while read -r file; do {same}; done; true"
 
 
 def write(seed: Seed, directory: Path) -> Path:

@@ -1,0 +1,79 @@
+#!/bin/sh
+# The last thing that is done in a Linux guest, as root: the user's deprovisioning script, then what removes this
+# build's own traces. Every fork costs a tenth of a second under emulation, so there are few.
+
+# A platform may tell more about its machine here: see the seed of the local platform.
+# shellcheck disable=SC2034 # last.sh, which is appended, reads it
+power_off=
+# shellcheck disable=SC1091
+[ -f /run/imagewright/environment ] && . /run/imagewright/environment
+
+script=/tmp/DeprovisioningScript.sh
+if [ -f "$script" ]; then
+  echo "Found $script:"
+  cat "$script"
+  IFS= read -r first < "$script"
+  case "$first" in
+    '#!'*) chmod 0755 "$script" && "$script" || exit ;;
+    *) sh "$script" || exit ;;
+  esac
+else
+  echo "The deprovisioning script $script is gone: a customizer deleted it." >&2
+  echo 'The image is cleaned all the same; the Azure agent was not asked to deprovision.' >&2
+fi
+
+user="${SUDO_USER:-root}"
+cd /
+
+# Package sources that were changed for this build, and by no customizer since, become what they were.
+if [ -d /run/imagewright/after ]; then
+  for file in /run/imagewright/after/* /run/imagewright/after/*/*; do
+    [ -f "$file" ] || continue
+    name="${file#/run/imagewright/after/}"
+    cmp -s "$file" "/etc/apt/$name" || continue
+    if [ -f "/run/imagewright/before/$name" ]; then
+      cat "/run/imagewright/before/$name" > "/etc/apt/$name"
+    else
+      set -- "$@" "/etc/apt/$name"
+    fi
+  done
+fi
+
+# The build user, its key (cloud-init gives root a copy) and its right to sudo.
+keys=/root/.ssh/authorized_keys
+[ -f "$keys" ] && sed -i '/imagewright-build$/d' "$keys"
+[ -f "$keys" ] && [ ! -s "$keys" ] && set -- "$@" "$keys"
+if [ "$user" != root ]; then
+  userdel -f -r "$user" >/dev/null 2>&1
+  sed -i "/^${user}[ :]/d; /^# User rules for ${user}\$/d" /etc/sudoers.d/* /etc/subuid /etc/subgid 2>/dev/null
+  rules=/etc/sudoers.d/90-cloud-init-users
+  if [ -f "$rules" ]; then
+    left=
+    while IFS= read -r line; do
+      case "$line" in '' | '#'*) ;; *) left=yes ;; esac
+    done < "$rules"
+    [ -n "$left" ] || set -- "$@" "$rules"
+  fi
+fi
+
+# What made this guest itself: identity, keys, leases, names, logs, histories.
+: > /etc/machine-id
+echo localhost > /etc/hostname
+[ ! -L /var/lib/dbus/machine-id ] && set -- "$@" /var/lib/dbus/machine-id
+[ -f /etc/resolv.conf ] && [ ! -L /etc/resolv.conf ] && : > /etc/resolv.conf
+rm -rf "$@" \
+  /var/lib/cloud/* /run/cloud-init \
+  /etc/ssh/ssh_host_* \
+  /etc/netplan/50-cloud-init.yaml /etc/network/interfaces.d/50-cloud-init* /etc/systemd/network/10-cloud-init-* \
+  /etc/NetworkManager/system-connections/cloud-init-* /etc/sysconfig/network-scripts/ifcfg-eth* \
+  /etc/udev/rules.d/70-persistent-net.rules /etc/udev/rules.d/75-persistent-net-generator.rules \
+  /var/lib/dhcp/* /var/lib/dhclient/* /var/lib/NetworkManager/*.lease \
+  /etc/passwd- /etc/shadow- /etc/group- /etc/gshadow- /etc/subuid- /etc/subgid- \
+  /var/lib/systemd/random-seed /var/lib/systemd/credential.secret /var/lib/systemd/timesync/clock \
+  /root/.bash_history /root/.lesshst /root/.viminfo /home/*/.bash_history \
+  /var/log/journal/* /var/log/cloud-init* /var/log/waagent.log /var/log/azure \
+  /var/log/wtmp /var/log/btmp /var/log/lastlog \
+  /var/log/*.gz /var/log/*.[0-9] /var/log/*.old /var/log/*.xz /var/log/*/*.gz /var/log/*/*.[0-9] \
+  /var/lib/waagent/*.xml /var/lib/waagent/*.pem /var/lib/waagent/*.prv
+find /tmp /var/tmp -mindepth 1 -maxdepth 1 ! -name 'systemd-private-*' -exec rm -rf {} + 2>/dev/null
+find /var/log -type f -size +0 -exec truncate -s 0 {} +
