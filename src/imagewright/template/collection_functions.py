@@ -38,19 +38,21 @@ def _intersection(first: Value, *others: Value) -> Value:
 
 
 def _distinct(values: list[Value]) -> list[Value]:
-    unique = {json.dumps(one, sort_keys=True, default=repr): one for one in reversed(values)}
-    return list(reversed(unique.values()))
+    unique: dict[str, Value] = {}
+    for one in values:
+        unique.setdefault(json.dumps(one, sort_keys=True, default=repr), one)
+    return list(unique.values())
 
 
 def _create_object(*pairs: Value) -> dict[str, Value]:
     if len(pairs) % 2:
-        raise wrong("createObject takes names and values in pairs")
+        raise wrong("takes names and values in pairs")
     return {text(key): value for key, value in zip(pairs[::2], pairs[1::2], strict=True)}
 
 
 def _range(start: Value, count: Value) -> list[Value]:
     if not 0 <= number(count) <= 10_000:
-        raise wrong("range makes at most 10000 numbers")
+        raise wrong("makes at most 10000 numbers")
     return list(range(number(start), start + count))
 
 

@@ -13,7 +13,6 @@ from imagewright.template.source import read
 
 if TYPE_CHECKING:
     from imagewright.core.plan import Plan
-    from imagewright.core.secret import Mask
     from imagewright.template.located import Located
     from imagewright.template.schema import ImageTemplate
 
@@ -41,7 +40,7 @@ def validate_file(
     """Check the template at `path` (`text` spares reading it) with the parameters file `parameters`. Never raises."""
     report = Report(Severity.WARNING)
     loaded = list(_load(path, text, parameters, overrides or {}, context or ArmContext(), report))
-    return Checked(tuple(template for template, _, _ in loaded), report.diagnostics())
+    return Checked(tuple(one.template for one in loaded), report.diagnostics())
 
 
 def plans(
@@ -56,12 +55,18 @@ def plans(
     from imagewright.template.compile import compile_template
 
     report = Report(Severity.ERROR)
-    context = context or ArmContext()
-    loaded = list(_load(path, text, parameters_file, overrides or {}, context, report))
+    loaded = list(_load(path, text, parameters_file, overrides or {}, context or ArmContext(), report))
     if report.failed:
         raise TemplateError(report.diagnostics())
-    compiled = tuple(compile_template(template, present, path, context, mask) for template, present, mask in loaded)
+    compiled = tuple(compile_template(one.template, one.present, path, one.context, report.mask) for one in loaded)
     return compiled, report.diagnostics()
+
+
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    template: ImageTemplate
+    present: Located
+    context: ArmContext
 
 
 def _load(
@@ -71,7 +76,7 @@ def _load(
     overrides: Mapping[str, str],
     context: ArmContext,
     report: Report,
-) -> Iterator[tuple[ImageTemplate, Located, Mask]]:
+) -> Iterator[_Loaded]:
     document = read(path, text)
     report.extend(document.diagnostics)
     if document.broken:
@@ -81,11 +86,10 @@ def _load(
     from imagewright.template.names import present
     from imagewright.template.rules import check
 
-    found, mask = find(document, parameters, overrides, context, report)
-    report.mask = mask
-    for written in found:
-        normal = present(written.located, written.version, report)
+    found, report.mask = find(document, parameters, overrides, context, report)
+    for one in found:
+        normal = present(one.located, one.version, report)
         template = load(normal, report)
         if template is not None:
-            check(template, normal, written.is_body, context, report)
-            yield template, normal, mask
+            check(template, normal, one.is_body, one.context, report)
+            yield _Loaded(template, normal, one.context)

@@ -22,9 +22,13 @@ _NOT_EVALUATED = frozenset({"copy", "condition", "dependsOn", "resources", "comm
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """An image template. `is_body`: the file is nothing else, so name, location and api-version may be left out."""
+    """An image template, and where it would be deployed.
+
+    `is_body`: the file is nothing else, so name, location and api-version may be left out.
+    """
 
     located: Located
+    context: ArmContext
     is_body: bool
 
     @property
@@ -53,7 +57,7 @@ def find(
         return found, Mask(tuple(dict.fromkeys(session.secrets)))
     if isinstance(data, dict) and ("properties" in data or is_image_template(data.get("type"))):
         undeclared(given, {}, report)
-        return [Found(_body(document, data, report), is_body=True)], Mask()
+        return [Found(_body(document, data, report), context, is_body=True)], Mask()
     hint = "expected is what `az image builder create --image-template` takes, or an ARM deployment template"
     if isinstance(data, dict) and "deploymentParameters" in str(data.get("$schema", "")):
         hint = "this is a parameters file: give it with --parameters, beside the template"
@@ -129,7 +133,7 @@ def _resource(template: Template, resource: Mapping[str, object], pointer: str, 
         return
     if is_image_template(kind):
         wanted = {key: value for key, value in resource.items() if key not in _NOT_EVALUATED}
-        yield Found(template.evaluate(wanted, pointer, scope), is_body=False)
+        yield Found(template.evaluate(wanted, pointer, scope), template.context, is_body=False)
     else:
         yield from _nested(template, resource, pointer, scope)
 

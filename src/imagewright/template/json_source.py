@@ -11,8 +11,8 @@ from imagewright.core.origin import Origin
 from imagewright.core.unknown import Unknown
 from imagewright.template.source import MAX_DEPTH, Parsed, Span, escape
 
-_BLANK = re.compile(r"(?:\s+|//[^\n]*|/\*.*?\*/)+", re.DOTALL)
-_STRING = re.compile(r'"((?:[^"\\]+|\\.)*)"', re.DOTALL)
+_BLANK = re.compile(r"(?:\s++|//[^\n]*+|/\*.*?\*/)++", re.DOTALL)
+_STRING = re.compile(r'"((?:[^"\\]++|\\.)*+)"', re.DOTALL)  # possessive: a string without an end must not backtrack
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))", re.DOTALL)
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d{0,308})(\.\d+)?([eE][+-]?\d+)?(?![\w.])", re.ASCII)
 _WORD = re.compile(r"[^\s,:\[\]{}\"/]+")

@@ -7,12 +7,18 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from imagewright.core.unknown import Unknown
+from imagewright.core.unknown import REPORTED, Unknown
 from imagewright.template.located import Located
 from imagewright.template.names import suggest
 from imagewright.template.report import Report
 from imagewright.template.schema import ImageTemplate
 from imagewright.template.source import escape
+
+_KEY = "[key]"
+"""What pydantic puts last into the place of an error about a key of a map."""
+
+_MAX_ROUNDS = 20
+"""Each round mends what the one before has found; three are many."""
 
 _TYPES = {
     "string_type": "text",
@@ -33,28 +39,34 @@ def load(present: Located, report: Report) -> ImageTemplate | None:
     returned when nothing is left to look at.
     """
     data = present.data
-    while not isinstance(data, Unknown):
+    for _ in range(_MAX_ROUNDS):
+        if isinstance(data, Unknown):
+            break
         try:
             return ImageTemplate.model_validate(data)
         except ValidationError as error:
             for found in error.errors(include_url=False):
                 pointer, steps, missing = _place(found["loc"], data)
                 _explain(found, pointer, missing, present, report)
-                field = found.get("ctx", {}).get("field")
-                data = _replaced(data, [*steps, missing] if missing else steps, field)
+                data = _mended(data, steps, missing, found.get("ctx", {}).get("field"))
     return None
 
 
-def _replaced(data: Any, steps: Sequence[int | str], field: str | None) -> Any:
-    """`data` with what is at `steps` unknown; or, when `field` is given, with that field of it left out."""
+def _mended(data: Any, steps: Sequence[int | str], missing: str, field: str | None) -> Any:
+    """`data` with what is wrong at `steps` unknown, or left out when a `field` or a key of a map is to blame."""
     if isinstance(data, Unknown):
         return data
+    if missing == _KEY:
+        return _mended(data, steps[:-1], "", str(steps[-1]))
     if not steps:
-        return {key: value for key, value in data.items() if key != field} if field else Unknown("reported")
+        if field:
+            return {key: value for key, value in data.items() if key != field}
+        return {**data, missing: REPORTED} if missing else REPORTED
     step, rest = steps[0], steps[1:]
+    inner = _mended(data[step], rest, missing, field) if not isinstance(data, dict) or step in data else REPORTED
     if isinstance(data, tuple) and isinstance(step, int):
-        return (*data[:step], _replaced(data[step], rest, field), *data[step + 1 :])
-    return {**data, step: _replaced(data[step], rest, field) if step in data else Unknown("reported")}
+        return (*data[:step], inner, *data[step + 1 :])
+    return {**data, step: inner}
 
 
 def _explain(found: Any, pointer: str, missing: str, present: Located, report: Report) -> None:
@@ -84,7 +96,8 @@ def _explain(found: Any, pointer: str, missing: str, present: Located, report: R
         report.error(code, f"'{found['input']}' {what}", origin, hint)
     else:
         narrowed = f"{pointer}/{escape(context['field'])}" if context.get("field") else pointer
-        report.error(kind, found["msg"], present.origin(narrowed, key=narrowed != pointer), context.get("hint", ""))
+        by_name = narrowed != pointer or missing == _KEY
+        report.error(kind, found["msg"], present.origin(narrowed, key=by_name), context.get("hint", ""))
 
 
 _PATTERNS = {
@@ -146,7 +159,7 @@ def _type_hint(kind: str, given: object) -> str:
     if kind == "tuple_type" and isinstance(given, str):
         return f'write ["{given}"]' if len(given) < 60 and '"' not in given and "\n" not in given else "put it in [ ]"
     if kind == "string_type" and isinstance(given, int | float) and not isinstance(given, bool):
-        return f'write "{given}"'
+        return f'write "{given}"' if isinstance(given, int) else "put it in double quotes, as it is written"
     if kind in {"int_type", "bool_type"} and isinstance(given, str):
         bare = given.strip().lower()
         if bare.lstrip("-").isdigit() or bare in {"true", "false"}:

@@ -11,10 +11,10 @@ import re
 from collections.abc import Iterable, Mapping
 
 from imagewright.core.shape import Shape
-from imagewright.core.unknown import Unknown
+from imagewright.core.unknown import REPORTED, Unknown
 from imagewright.template.located import Located, Place
 from imagewright.template.report import Report
-from imagewright.template.schema import STRICT_SINCE, ImageTemplate
+from imagewright.template.schema import STRICT_SINCE, ImageTemplate, Properties
 from imagewright.template.slots import Choice, Leaf, Mapped, Record, Sequence, Slot, fields
 from imagewright.template.source import escape
 
@@ -81,7 +81,7 @@ class _Normaliser:
             return meant
         hint = f"did you mean '{meant}'?" if meant else f"one of: {', '.join(words)}"
         self.complain("bad-value", f"'{value}' is not allowed here", pointer, hint, grave=True)
-        return Unknown("reported")
+        return REPORTED
 
     def placeholder(self, text: str, pointer: str, *, key: bool = False) -> Unknown:
         message = f"{text} was never filled in"
@@ -117,10 +117,10 @@ class _Normaliser:
         for name, why in slot.removed.items():
             if name.lower() == tag.lower():
                 self.complain("removed-type", f"the type '{tag}' is not supported any more", place, why, grave=True)
-                return Unknown("reported")
+                return REPORTED
         hint = f"did you mean '{meant}'?" if meant else f"one of: {', '.join(slot.variants)}"
         self.complain("unknown-type", f"there is no type '{tag}' here", place, hint, grave=True)
-        return Unknown("reported")
+        return REPORTED
 
     def record(self, value: Mapping[str, object], model: type[Shape], old: str, new: str) -> object:
         known = fields(model)
@@ -162,6 +162,8 @@ class _Normaliser:
             return ""
         meant = suggest(key, known)
         hint = f"did you mean '{meant}'?" if meant else f"known here: {', '.join(sorted(known))}"
+        if model is ImageTemplate and key in fields(Properties):
+            hint = f"'{key}' belongs into 'properties'"
         grave = self.strict and model is not ImageTemplate
         self.complain("unknown-field", f"there is no field '{key}' here", place, hint, key=True, grave=grave)
         return meant if grave and meant and meant not in siblings else ""

@@ -34,8 +34,9 @@ class Report:
         self._found.setdefault((diagnostic.code, diagnostic.message, diagnostic.origin), diagnostic)
 
     def extend(self, diagnostics: Iterable[Diagnostic]) -> None:
-        for diagnostic in diagnostics:
-            self.add(diagnostic)
+        """Take over what a parser has found. It cannot know how grave an unfilled placeholder is."""
+        for found in diagnostics:
+            self.add(replace(found, severity=self._unknowns) if found.code == "placeholder" else found)
 
     @property
     def failed(self) -> bool:

@@ -60,6 +60,8 @@ def _identity(template: ImageTemplate, present: Located, report: Report) -> None
     identity, version = template.identity, template.api_version
     if isinstance(identity, Unknown) or (isinstance(version, str) and "" < version < "2020-02-14"):
         return
+    if any(place.startswith("/identity/userAssignedIdentities/") for place in present.places):
+        return
     if identity is None or identity.type == "None" or not identity.user_assigned_identities:
         pointer = "" if identity is None else "/identity"
         report.warning(

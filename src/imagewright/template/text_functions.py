@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -20,7 +19,7 @@ def _concat(*parts: Value) -> Value:
         raise wrong("the text becomes longer than 4 MiB")
     for part in parts:
         if isinstance(part, list | dict):
-            raise wrong(f"concat cannot join a text and {describe(part)}")
+            raise wrong(f"a text and {describe(part)} cannot be joined")
     return "".join(as_text(part) for part in parts)
 
 
@@ -55,7 +54,7 @@ def _substring(source: Value, start: Value, length: Value = None) -> str:
     source, start = text(source), number(start)
     size = len(source) - start if length is None else number(length)
     if not (0 <= start <= len(source) and 0 <= size <= len(source) - start):
-        raise wrong(f"substring leaves the text of {len(source)} characters")
+        raise wrong(f"this leaves the text of {len(source)} characters")
     return str(source[start : start + size])
 
 
@@ -66,7 +65,7 @@ def _split(source: Value, separators: Value) -> list[Value]:
 
 def _pad_left(source: Value, length: Value, fill: Value = " ") -> str:
     if not 0 <= number(length) <= 10_000 or len(text(fill)) != 1:
-        raise wrong("padLeft takes a length up to 10000 and one character")
+        raise wrong("takes a length up to 10000 and one character")
     return as_text(source).rjust(length, fill)
 
 
@@ -77,7 +76,7 @@ def _base64(source: Value) -> str:
 def _unbase64(source: Value) -> str:
     try:
         return base64.b64decode(text(source), validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:
         raise wrong("this is not base64 of a text") from None
 
 

@@ -154,9 +154,9 @@ def parse_yaml(path: str, text: str) -> Parsed:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = Origin(path, mark.line + 1, mark.column + 1) if mark else Origin(path)
-        hint = (
-            "YAML indents with spaces, never with tabs" if "\\t" in (error.problem or "") else (error.context or "")
-        )
+        lines = text.splitlines()
+        tabbed = mark is not None and mark.line < len(lines) and lines[mark.line].lstrip(" ").startswith("\t")
+        hint = "YAML indents with spaces, never with tabs" if tabbed else error.context or ""
         found = Diagnostic(Severity.ERROR, "yaml-syntax", error.problem or "this is not YAML", where, hint)
     except yaml.YAMLError as error:
         position = getattr(error, "position", 0) or 0
