@@ -30,7 +30,11 @@ def read(uri: str, target: Path, deadline: Deadline) -> tuple[str, int]:
 
     Raises FetchError with the URI, without its query, and the reason.
     """
-    if urllib.parse.urlsplit(uri).scheme in ("http", "https"):
+    try:
+        scheme = urllib.parse.urlsplit(uri).scheme
+    except ValueError as error:
+        raise FetchError(f"{uri.partition('?')[0]} is no address that can be read: {error}") from error
+    if scheme in ("http", "https"):
         return _download(uri, target, deadline)
     path = local_path(uri)
     try:

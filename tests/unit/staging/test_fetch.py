@@ -1,0 +1,254 @@
+"""Against a real server on 127.0.0.1 whose answers the test chooses."""
+
+from __future__ import annotations
+
+import hashlib
+import http.server
+import socket
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+from manual_clock import ManualClock
+
+from imagewright.core.actions import Remote
+from imagewright.core.clock import Deadline
+from imagewright.core.errors import BuildTimeoutError, CancelledError, FetchError, PlatformError
+from imagewright.staging.directory import DirectoryStaging
+from imagewright.staging.fetch import ATTEMPTS, local_path, read, shown
+
+BODY = b"#!/bin/sh\necho hello\n" * 1000
+SHA = hashlib.sha256(BODY).hexdigest()
+
+
+@dataclass
+class Web:
+    """A server. `answers` are given in order, the last one for ever; `asked` are the request lines it got."""
+
+    port: int = 0
+    answers: list[str] = field(default_factory=lambda: ["ok"])
+    asked: list[str] = field(default_factory=list)
+
+    def url(self, path: str = "/script.sh") -> str:
+        return f"http://127.0.0.1:{self.port}{path}"
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    web: ClassVar[Web]
+
+    def do_GET(self) -> None:
+        self.web.asked.append(self.path)
+        answer = self.web.answers.pop(0) if len(self.web.answers) > 1 else self.web.answers[0]
+        match answer:
+            case "ok":
+                self.answer(BODY)
+            case "short":
+                self.answer(BODY[:100], length=len(BODY))
+            case "hang up":
+                self.connection.shutdown(socket.SHUT_RDWR)
+            case "no length":
+                self.send_response(200)
+                self.end_headers()
+                self.wfile.write(BODY)
+            case "rubbish":
+                self.wfile.write(b"SSH-2.0-OpenSSH_9.2\r\n")
+            case "moved":
+                self.send_response(302)
+                self.send_header("Location", "/elsewhere")
+                self.end_headers()
+            case code:
+                self.send_error(int(code))
+
+    def answer(self, body: bytes, length: int | None = None) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", str(length or len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's own name
+        pass
+
+
+@pytest.fixture
+def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[Web]:
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    made = Web()
+    handler = type("OfThisTest", (Handler,), {"web": made})
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    made.port = server.server_address[1]
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield made
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def deadline(clock: ManualClock) -> Deadline:
+    return Deadline.after(clock, 600.0, "the build")
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Path:
+    return tmp_path / "target"
+
+
+# --- over the network ---
+
+
+@pytest.mark.parametrize("answer", ["ok", "no length"])
+def test_the_bytes_arrive_with_their_digest_and_size(web: Web, target: Path, deadline: Deadline, answer: str) -> None:
+    web.answers = [answer]
+    assert read(web.url(), target, deadline) == (SHA, len(BODY))
+    assert target.read_bytes() == BODY
+
+
+@pytest.mark.parametrize("trouble", ["500", "503", "429", "408", "hang up", "short", "rubbish"])
+def test_what_may_pass_is_tried_again(
+    web: Web, target: Path, deadline: Deadline, clock: ManualClock, trouble: str
+) -> None:
+    web.answers = [trouble, trouble, "ok"]
+    assert read(web.url(), target, deadline) == (SHA, len(BODY))
+    assert target.read_bytes() == BODY
+    assert clock.passed == 0.5 + 1.0
+
+
+@pytest.mark.parametrize(
+    ("trouble", "reason"),
+    [("500", "the server answers 500"), ("short", "the connection ended after 100 of 21000 bytes"), ("hang up", "")],
+)
+def test_what_does_not_pass_ends_after_some_attempts(
+    web: Web, target: Path, deadline: Deadline, trouble: str, reason: str
+) -> None:
+    web.answers = [trouble]
+    with pytest.raises(FetchError, match=f"could not be read in {ATTEMPTS} attempts: .*{reason}") as caught:
+        read(web.url(), target, deadline)
+    assert web.url() in str(caught.value)
+    assert len(web.asked) == ATTEMPTS
+
+
+@pytest.mark.parametrize("code", ["400", "401", "403", "404", "410"])
+def test_what_is_not_there_is_an_error_at_once(web: Web, target: Path, deadline: Deadline, code: str) -> None:
+    web.answers = [code]
+    with pytest.raises(FetchError, match=f"script.sh could not be read: the server answers {code}"):
+        read(web.url(), target, deadline)
+    assert len(web.asked) == 1
+
+
+def test_nothing_listens_there(target: Path, deadline: Deadline) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        uri = f"http://127.0.0.1:{probe.getsockname()[1]}/x"
+    with pytest.raises(FetchError, match="refused") as caught:
+        read(uri, target, deadline)
+    assert "proxy" in caught.value.hint
+
+
+def test_a_redirection_is_followed(web: Web, target: Path, deadline: Deadline) -> None:
+    web.answers = ["moved", "ok"]
+    assert read(web.url(), target, deadline) == (SHA, len(BODY))
+    assert web.asked == ["/script.sh", "/elsewhere"]
+
+
+@pytest.mark.parametrize("trouble", ["404", "500"])
+def test_a_signature_is_sent_but_never_shown(web: Web, target: Path, deadline: Deadline, trouble: str) -> None:
+    web.answers = [trouble]
+    with pytest.raises(FetchError) as caught:
+        read(web.url("/script.sh?sv=2024&sig=s3cret%2Bsignature"), target, deadline)
+    assert web.asked[0] == "/script.sh?sv=2024&sig=s3cret%2Bsignature"
+    assert "s3cret" not in str(caught.value)
+    assert str(caught.value).startswith(f"{web.url()}?… could not be read")
+
+
+def test_the_deadline_ends_the_attempts(web: Web, target: Path, clock: ManualClock) -> None:
+    web.answers = ["500"]
+    with pytest.raises(BuildTimeoutError):
+        read(web.url(), target, Deadline.after(clock, 2.0, "the build"))
+    assert len(web.asked) == 3
+
+
+def test_a_cancelled_build_reads_no_more(web: Web, target: Path, deadline: Deadline) -> None:
+    deadline.stop.set()
+    with pytest.raises(CancelledError):
+        read(web.url(), target, deadline)
+
+
+@pytest.mark.parametrize("uri", ["http://", "http://127.0.0.1:port/x", "http://[::1/x"])
+def test_an_address_that_is_none(target: Path, deadline: Deadline, uri: str) -> None:
+    with pytest.raises(FetchError):
+        read(uri, target, deadline)
+
+
+@pytest.mark.parametrize(
+    ("uri", "text"),
+    [
+        ("https://h.org/a/b.sh", "https://h.org/a/b.sh"),
+        ("https://h.org/a?sig=x", "https://h.org/a?…"),
+        ("https://user:password@h.org/a", "https://h.org/a"),
+        ("https://h.org/a#fragment", "https://h.org/a"),
+        ("scripts/a.sh", "scripts/a.sh"),
+    ],
+)
+def test_what_a_message_shows_of_an_address(uri: str, text: str) -> None:
+    assert shown(uri) == text
+
+
+# --- on this machine ---
+
+
+def test_a_file_is_read_by_path_and_by_uri(tmp_path: Path, target: Path, deadline: Deadline) -> None:
+    source = tmp_path / "a b.sh"
+    source.write_bytes(BODY)
+    assert read(str(source), target, deadline) == (SHA, len(BODY))
+    assert read(source.as_uri(), target, deadline) == (SHA, len(BODY))
+    assert local_path(source.as_uri()) == source
+
+
+def test_a_file_that_is_not_there(target: Path, deadline: Deadline) -> None:
+    with pytest.raises(FetchError, match="No such file") as caught:
+        read("missing.sh", target, deadline)
+    assert "relative to the template" in caught.value.hint
+
+
+# --- into the staging ---
+
+
+def test_what_was_fetched_is_kept_by_its_content(web: Web, tmp_path: Path, deadline: Deadline) -> None:
+    staging = DirectoryStaging(tmp_path / "staging")
+    staged = staging.fetch(Remote(web.url("/dir/script.sh?sig=x")), deadline)
+    assert (staged.sha256, staged.size, staged.name) == (SHA, len(BODY), "script.sh")
+    assert staging.path(staged).read_bytes() == BODY
+    assert staging.fetch(Remote(web.url("/other"), SHA), deadline).sha256 == SHA
+    assert [path.name for path in (tmp_path / "staging").iterdir()] == [SHA]
+
+
+def test_another_checksum_than_the_expected_one(web: Web, tmp_path: Path, deadline: Deadline) -> None:
+    staging = DirectoryStaging(tmp_path / "staging")
+    with pytest.raises(FetchError, match=f"has the checksum {SHA}, the template expects {'0' * 64}") as caught:
+        staging.fetch(Remote(web.url("/script.sh?sig=s3cret"), "0" * 64), deadline)
+    assert "s3cret" not in str(caught.value)
+    assert list((tmp_path / "staging").iterdir()) == []
+
+
+def test_a_failed_fetch_leaves_nothing(web: Web, tmp_path: Path, deadline: Deadline) -> None:
+    web.answers = ["short"]
+    with pytest.raises(FetchError):
+        DirectoryStaging(tmp_path / "staging").fetch(Remote(web.url()), deadline)
+    assert list((tmp_path / "staging").iterdir()) == []
+
+
+def test_a_staging_that_cannot_be_written(tmp_path: Path, deadline: Deadline) -> None:
+    (tmp_path / "staging").touch()
+    (tmp_path / "script").touch()
+    with pytest.raises(PlatformError, match="staging could not be written"):
+        DirectoryStaging(tmp_path / "staging").fetch(Remote(str(tmp_path / "script")), deadline)
