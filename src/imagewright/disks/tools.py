@@ -19,6 +19,14 @@ from imagewright.core.errors import PlatformError
 _LINE_END = re.compile(rb"[\r\n]")
 _TICK = 0.5
 _GRACE = 10.0
+_KEEPER = """
+trap 'trap "" TERM; kill -TERM 0; { sleep 10; kill -KILL 0; } >/dev/null 2>&1 & wait $tool; exit 143' TERM
+exec 3<&0
+"$@" <&3 3<&- &
+tool=$!
+wait $tool 2>/dev/null
+"""
+"""Runs a tool, and hands the signal that tells of our end to everything that the tool has started."""
 
 
 class ToolError(PlatformError):
@@ -60,6 +68,7 @@ def run(
     try:
         _read(process, take, check)
         code = process.wait()
+        code = 128 - code if code > 128 else code  # the way of shells to tell of a signal
     except BaseException:
         stop(process)
         raise
@@ -81,7 +90,7 @@ def start(
     if which(str(argv[0]), environment["PATH"]) is None:
         raise PlatformError(f"{argv[0]} is not installed", hint=f"install it ({_package(str(argv[0]))})")
     return subprocess.Popen(
-        ["setpriv", "--pdeathsig", "TERM", "--", *map(str, argv)],
+        ["setpriv", "--pdeathsig", "TERM", "--", "sh", "-c", _KEEPER, "sh", *map(str, argv)],
         stdin=stdin,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -94,7 +103,7 @@ def start(
 def stop(process: subprocess.Popen[bytes]) -> None:
     """End `process` and its whole session: asked first, so that it can tidy up, killed after ten seconds."""
     with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGTERM)
+        os.kill(process.pid, signal.SIGTERM)
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(_GRACE)
     with contextlib.suppress(ProcessLookupError):

@@ -66,11 +66,17 @@ def test_a_deadline_ends_the_tool_and_its_children(tmp_path: Path, monkeypatch: 
 def test_the_tool_dies_with_us(tmp_path: Path) -> None:
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
-    tool = f"exec 3>{fifo}; echo ready >&3; exec sleep 300"
+    tool = f"exec 3>{fifo}; echo ready >&3; sleep 300 & wait"
     code = "import sys; from imagewright.disks import tools; tools.run(['sh', '-c', sys.argv[1]])"
     ours = subprocess.Popen([sys.executable, "-c", code, tool])
     with fifo.open("rb") as held:
         assert held.readline() == b"ready\n"
         ours.kill()
         ours.wait()
-        assert held.read() == b""  # the tool, which held the other end, is gone
+        assert held.read() == b""  # the tool and its child, which held the other end, are gone
+
+
+def test_standard_input_reaches_the_tool(tmp_path: Path) -> None:
+    (tmp_path / "in").write_text("hello")
+    with (tmp_path / "in").open("rb") as file:
+        assert tools.run(["cat"], stdin=file) == ("hello",)
