@@ -13,8 +13,8 @@ from imagewright.core.secret import Secret
 from imagewright.core.unknown import REPORTED, Unknown
 from imagewright.template import dates
 from imagewright.template.context import ArmContext
-from imagewright.template.expressions import Call, Expression, ExpressionError, Literal, is_expression, parse
-from imagewright.template.interpret import Effort, Scope, first_unknown, interpret
+from imagewright.template.expressions import ExpressionError, is_expression, parse
+from imagewright.template.interpret import Effort, Scope, interpret
 from imagewright.template.located import Located, Place
 from imagewright.template.names import suggest
 from imagewright.template.parameters import Supplied, checked, converted, declared, secrets
@@ -59,6 +59,7 @@ class Template:
         self.name = name
         self._done: dict[tuple[str, str], Located] = {}
         self._open: set[tuple[str, str]] = set()
+        self._homes: dict[int, tuple[Located | None, str]] = {}
 
     # --- what expressions ask (interpret.Deployment) ---
 
@@ -124,8 +125,9 @@ class Template:
                 found = self._parameter(name) if kind == "parameter" else self._variable(name)
         finally:
             self._open.discard(key)
-        _check_extent(found.data)
+        self.effort.spend(_extent(found.data))
         self._done[key] = found
+        self._settle_in(found.data, found, "")
         return found
 
     def _parameter(self, name: str) -> Located:
@@ -247,30 +249,38 @@ class Template:
 
     def _expression(self, text: str, pointer: str, here: str, scope: Scope, places: dict[str, Place]) -> object:
         value = self._text(text, self.document.origin(pointer), scope)
-        if (source := self._whole(text)) is not None:
-            for inner, place in source.places.items():
-                places[here + inner] = place
-            places[here] = source.places[""] if isinstance(value, dict | list) else (self.document, pointer)
+        self._adopt(value, here, places)
         return value
 
-    def _whole(self, text: str) -> Located | None:
-        """The parameter or variable that an expression is, and nothing else: its own places are the better ones."""
-        try:
-            tree: Expression = parse(text)
-        except ExpressionError:
-            return None
-        match tree:
-            case Call("", name, (Literal(value=str(key)),)) if name.lower() in {"parameters", "variables"}:
-                return self._done.get((name.lower().removesuffix("s"), key.lower()))
-            case _:
-                return None
+    def _adopt(self, value: object, here: str, places: dict[str, Place]) -> None:
+        """Give the lists and objects that come out of a parameter or variable the places they have there.
+
+        `concat`, `union`, `if` and their like hand on the very objects, so a step is found wherever it was written.
+        """
+        if not isinstance(value, list | dict):
+            return
+        located, pointer = self._homes.get(id(value), (None, ""))
+        if located is not None and (place := located.places.get(pointer)):
+            places[here] = place
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            step = f"/{escape(str(key))}"
+            if located is not None and (place := located.places.get(pointer + step)):
+                places[here + step] = place
+            self._adopt(item, here + step, places)
+
+    def _settle_in(self, value: object, located: Located, pointer: str) -> None:
+        """Remember where the lists and objects of a parameter or variable stand."""
+        if isinstance(value, list | dict):
+            self._homes.setdefault(id(value), (located, pointer))
+            for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+                self._settle_in(item, located, f"{pointer}/{escape(str(key))}")
 
     def _text(self, text: str, origin: Origin, scope: Scope) -> object:
         """The value of an expression; what is wrong is reported."""
         try:
             with self.effort:
                 value = interpret(parse(text), scope)
-                _check_extent(value)
+                self.effort.spend(_extent(value))
         except ExpressionError as error:
             within = replace(
                 origin, column=origin.column + error.at + (origin.length == len(text) + 2), length=error.length
@@ -282,11 +292,11 @@ class Template:
 
     def _settled(self, value: object, origin: Origin) -> object:
         """`value` with everything unknown in it reported."""
-        if first_unknown(value) is None:
+        if not _is_news(value):
             return value
         match value:
             case Unknown():
-                if value is not REPORTED:
+                if value != REPORTED:
                     hint = "give the value itself, or what it depends on"
                     self.session.report.unknown(
                         "unknown-value", f"this cannot be known here: {value.reason}", origin, hint
@@ -300,6 +310,19 @@ class Template:
                 return value
 
 
+def _is_news(value: object) -> bool:
+    """Whether something in `value` is unknown that no diagnostic was written about."""
+    match value:
+        case Unknown():
+            return value != REPORTED
+        case list():
+            return any(_is_news(one) for one in value)
+        case dict():
+            return any(_is_news(one) for one in value.values())
+        case _:
+            return False
+
+
 def _missing(kind: str, name: str, table: object) -> ExpressionError:
     known = [str(one) for one in table] if isinstance(table, dict) else []
     meant = suggest(name, known)
@@ -307,9 +330,9 @@ def _missing(kind: str, name: str, table: object) -> ExpressionError:
     return ExpressionError(f"unknown-{kind}", f"the template has no {kind} '{name}'", hint=hint)
 
 
-def _check_extent(value: object) -> None:
-    """Raise ExpressionError when a value is deeper or larger than anything downstream should have to walk."""
-    left = _MAX_VALUES
+def _extent(value: object) -> int:
+    """How many values are in `value`. Raises ExpressionError when it is deeper or larger than anyone should walk."""
+    count = 0
     level = [value]
     for _ in range(MAX_DEPTH):
         level = [
@@ -319,8 +342,8 @@ def _check_extent(value: object) -> None:
             for inner in (one.values() if isinstance(one, dict) else one)
         ]
         if not level:
-            return
-        left -= len(level)
-        if left < 0:
+            return count
+        count += len(level)
+        if count > _MAX_VALUES:
             raise ExpressionError("too-large", "the value becomes too large")
     raise ExpressionError("too-deep", f"the value becomes more than {MAX_DEPTH} levels deep")

@@ -50,13 +50,16 @@ class Effort:
         self.steps = 0
         self.depth = 0
 
-    def __enter__(self) -> None:
-        self.steps += 1
-        self.depth += 1
+    def spend(self, steps: int) -> None:
+        self.steps += steps
         if self.steps > MAX_STEPS:
             raise ExpressionError("too-expensive", "the template takes too many steps to evaluate")
-        if self.depth > MAX_DEPTH:
+
+    def __enter__(self) -> None:
+        self.spend(1)
+        if self.depth >= MAX_DEPTH:
             raise ExpressionError("too-deep", "the expressions of the template refer to one another too deeply")
+        self.depth += 1
 
     def __exit__(self, *_: object) -> None:
         self.depth -= 1
