@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -38,6 +39,7 @@ def download(given: PipelineOptions, environment: Mapping[str, str], directory: 
             "`artifactsFrom` needs the job's token, and the agent gives none",
             hint="in a script step map it: SYSTEM_ACCESSTOKEN: $(System.AccessToken)",
         )
+    os.environ.setdefault("AZURE_DEVOPS_CACHE_DIR", str(directory))  # otherwise the SDK writes to the home directory
     service = Service(collection, token)
     place = _place(given, environment, service)
     archive = directory / "artifact.zip"
