@@ -145,19 +145,13 @@ class Key:
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(self.file)], check=True)
         self.public = self.file.with_suffix(".pub").read_text().strip()
 
-    def ssh(self, address: str, command: str, user: str = "builder") -> subprocess.CompletedProcess[str]:
-        options = [
-            "StrictHostKeyChecking=no",
-            "UserKnownHostsFile=/dev/null",
-            "LogLevel=ERROR",
-            "BatchMode=yes",
-            "ConnectTimeout=5",
-        ]
+    def ssh(
+        self, address: str, command: str, user: str = "builder", known_hosts: Path | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command; with `known_hosts` the host key must be in that file."""
+        check = "yes" if known_hosts else "no"
+        options = [f"StrictHostKeyChecking={check}", f"UserKnownHostsFile={known_hosts or '/dev/null'}"]
+        options += ["LogLevel=ERROR", "BatchMode=yes", "ConnectTimeout=5"]
         flags = [word for option in options for word in ("-o", option)]
-        return subprocess.run(
-            ["ssh", "-i", str(self.file), *flags, f"{user}@{address}", command],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-        )
+        command_line = ["ssh", "-i", str(self.file), *flags, f"{user}@{address}", command]
+        return subprocess.run(command_line, capture_output=True, text=True, check=False, timeout=60)

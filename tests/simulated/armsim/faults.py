@@ -20,9 +20,9 @@ class Fault:
 
     Exactly one of: `status` (answered at once, with `body`, `headers`, or with `code`/`message` in
     ARM's envelope), `error` (an ArmError of armsim.problems, answered), `drop` (connection cut: `"before"` the
-    request is looked at, or `"after"` it has been carried out), `fail` (the request is taken, its operation ends Failed with
-    this error), `then` (the request is answered normally and this is called afterwards with the simulator's world
-    changed: for a spot VM that goes away, a revoked role).
+    request is looked at, or `"after"` it has been carried out), `fail` (the request is taken, its operation ends
+    Failed with this error), `then` (the request is answered normally and this is called before the answer leaves:
+    for a spot VM that goes away, a revoked role). `where` is `"arm"`, `"blob"` or `"login"`.
     """
 
     path: str = ".*"
