@@ -293,10 +293,12 @@ def test_another_host_key_is_refused_at_once_and_nothing_is_sent(tmp_path: Path)
 
 def test_a_key_that_the_guest_does_not_know(server: Server) -> None:
     guest = SshGuest(replace(server.login, private_key=new_key_pair("stranger").private), lambda: None)
-    deadline = Deadline(SystemClock(), SystemClock().monotonic() + 1.5, "the guest", error=PlatformError)
+    deadline = Deadline(SystemClock(), SystemClock().monotonic() + 3.0, "the guest", error=PlatformError)
     with pytest.raises(PlatformError) as caught:
         guest.connect(deadline)
-    assert caught.value.message == "the guest took too long: the last attempt said: Authentication failed."
+    # The very last attempt may be cut off by the deadline.
+    words = "the guest took too long: the last attempt said: "
+    assert caught.value.message in (f"{words}Authentication failed.", f"{words}No existing session")
 
 
 def test_a_server_that_comes_up_late_is_waited_for(tmp_path: Path) -> None:
