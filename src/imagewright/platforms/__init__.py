@@ -13,6 +13,7 @@ from imagewright.core.credential import SignIn
 from imagewright.core.errors import OptionsError
 from imagewright.core.events import Emit
 from imagewright.core.ports import Platform
+from imagewright.platforms.azure.choices import AzureChoices
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,11 +35,13 @@ class Settings:
     location: str = ""
     sign_in: SignIn | None = None
     """What an entry point found to sign in with; None: the platform looks for itself."""
+    azure: AzureChoices = AzureChoices()
 
 
 Factory = Callable[[Settings, Emit, Clock], Platform]
 
 PLATFORMS: dict[str, str] = {
+    "azure": "imagewright.platforms.azure:platform",
     "local": "imagewright.platforms.local:platform",
 }
 

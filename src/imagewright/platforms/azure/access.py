@@ -1,0 +1,61 @@
+"""The content of a managed disk or snapshot by SAS: granted for a while, and taken back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from imagewright.core.clock import Deadline
+from imagewright.core.errors import PlatformError
+from imagewright.core.ownership import Owned, Owner
+from imagewright.core.resource_id import ResourceId, parse_resource_id
+from imagewright.core.secret import Secret
+from imagewright.platforms.azure.arm import Arm, Json
+from imagewright.platforms.azure.clients import Clients
+
+ACCESS = "disk-access"
+LONGEST = 24 * 3600.0
+
+
+@contextmanager
+def granted(arm: Arm, resource: str, owner: Owner, deadline: Deadline, *, write: bool = False) -> Iterator[Secret]:
+    """The URL of a disk's or snapshot's content while this is held. An access that stays would keep it from deletion,
+    so it is owned like a thing."""
+    found = _parsed(resource)
+    owned = owner.own(Owned("azure", ACCESS, resource))
+    body = {
+        "access": "Write" if write else "Read",
+        "durationInSeconds": int(min(LONGEST, deadline.remaining() + 600)),
+    }
+    answer: Json = arm.do(
+        f"asking for access to {found.name}",
+        deadline,
+        lambda c, k: _operations(c, found).begin_grant_access(found.resource_group, found.name, body, **k),
+    )
+    try:
+        yield Secret(f"SAS of {found.name}", str(answer["accessSAS"]))
+    finally:
+        revoke(arm, resource, deadline)
+        owner.release(owned)
+
+
+def revoke(arm: Arm, resource: str, deadline: Deadline) -> None:
+    found = _parsed(resource)
+    arm.do(
+        f"giving up the access to {found.name}",
+        deadline,
+        lambda c, k: _operations(c, found).begin_revoke_access(found.resource_group, found.name, **k),
+    )
+
+
+def _operations(clients: Clients, found: ResourceId) -> Any:
+    compute = clients.compute
+    return compute.snapshots if found.is_a("Microsoft.Compute/snapshots") else compute.disks
+
+
+def _parsed(resource: str) -> ResourceId:
+    found = parse_resource_id(resource)
+    if found is None:
+        raise PlatformError(f"'{resource}' is not a resource id")
+    return found

@@ -1,0 +1,346 @@
+"""From an image, a captured disk or a checkpoint to a machine whose guest answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from imagewright.communicators.ssh import SshGuest
+from imagewright.core.clock import Clock, Deadline, fresh_name
+from imagewright.core.disk import Disk
+from imagewright.core.errors import BuildTimeoutError, PlatformError, QuotaError
+from imagewright.core.events import Emit, Level, Note
+from imagewright.core.ownership import Owner
+from imagewright.core.plan import ExactSource, Plan
+from imagewright.core.ports import Guest
+from imagewright.core.secret import Secret
+from imagewright.platforms.azure import errors, network, run_command, vm_body
+from imagewright.platforms.azure.agent_guest import AgentGuest
+from imagewright.platforms.azure.arm import Arm, Json, together
+from imagewright.platforms.azure.checkpoints import Checkpoints, State
+from imagewright.platforms.azure.choices import AzureChoices, Reach
+from imagewright.platforms.azure.login import Keys, new_keys
+from imagewright.platforms.azure.machine import AzureMachine, Body, Pulse
+from imagewright.platforms.azure.network import Interface
+from imagewright.platforms.azure.place import Place
+from imagewright.platforms.azure.sizes import Candidate
+from imagewright.platforms.azure.storage import Storage
+from imagewright.platforms.azure.vm_body import Start, Wishes
+
+BOOT_SECONDS = 20 * 60.0
+SSH_SECONDS = 180.0
+"""How long a machine that Azure says is running may stay silent before it counts as out of reach."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What of an image goes over to a machine's own disks."""
+
+    start: Start
+    sizes: tuple[int, ...]
+    source: ExactSource | Disk | State
+
+
+class Boot:
+    """Boots machines of one build."""
+
+    def __init__(
+        self,
+        arm: Arm,
+        choices: AzureChoices,
+        storage: Storage,
+        store: Checkpoints,
+        work: Path,
+        emit: Emit,
+        clock: Clock,
+        done_with: Callable[[Plan, Deadline], None],
+    ) -> None:
+        self._arm = arm
+        self._choices = choices
+        self._storage = storage
+        self._store = store
+        self._work = work
+        self._emit = emit
+        self._clock = clock
+        self._done_with = done_with
+
+    # --- what a machine starts from ---
+
+    def from_source(
+        self, source: ExactSource, plan: Plan, place: Place, tries: Sequence[Candidate], owner: Owner,
+        deadline: Deadline,
+    ) -> AzureMachine:  # fmt: skip
+        gib = 1 << 30
+        sizes = (
+            plan.machine.os_disk_size_gb * gib or source.size,
+            *(size * gib for size in plan.machine.data_disk_sizes_gb),
+        )
+        facts = Facts(Start.of(source), sizes, source)
+        return self._boot(facts, lambda _deadline: facts.start, plan, place, tries, owner, deadline)
+
+    def from_captured(
+        self, disk: Disk, plan: Plan, place: Place, tries: Sequence[Candidate], owner: Owner, deadline: Deadline
+    ) -> AzureMachine:
+        """A second machine from a captured disk. It is provisioned like any machine from the image, where a managed
+        image can hold it; otherwise its disk is attached and the VM agent lets us in."""
+        sizes = (disk.virtual_size, *(each.virtual_size for each in disk.data_disks))
+        facts = Facts(Start(security_type=disk.security_type), sizes, disk)
+
+        def start(deadline: Deadline) -> Start:
+            if disk.security_type == "TrustedLaunch" or disk.architecture != "x64":
+                return self._disks(
+                    facts, (disk.location, *(each.location for each in disk.data_disks)), place, deadline
+                )
+            return Start(image={"id": self._temporary_image(disk, place, deadline)})
+
+        return self._boot(facts, start, plan, place, tries, owner, deadline)
+
+    def from_state(
+        self, state: State, plan: Plan, place: Place, tries: Sequence[Candidate], owner: Owner, deadline: Deadline
+    ) -> AzureMachine:
+        facts = Facts(Start(security_type=state.security_type), state.sizes, state)
+        return self._boot(
+            facts,
+            lambda within: self._disks(facts, state.snapshots, place, within),
+            plan,
+            place,
+            tries,
+            owner,
+            deadline,
+        )
+
+    def _disks(self, facts: Facts, snapshots: Sequence[str], place: Place, deadline: Deadline) -> Start:
+        label = fresh_name(6)
+        made = together(
+            *(
+                lambda number=number, each=each: self._disk(place, f"iw-{label}-disk-{number}", each, deadline)
+                for number, each in enumerate(snapshots)
+            )
+        )
+        first, *others = (row["id"] for row in made)
+        return Start(disk=first, data_disks=tuple(others), security_type=facts.start.security_type)
+
+    def _disk(self, place: Place, name: str, snapshot: str, deadline: Deadline) -> Json:
+        body = place.body(
+            {"creationData": {"createOption": "Copy", "sourceResourceId": snapshot}},
+            sku={"name": self._choices.os_disk_type or "StandardSSD_LRS"},
+        )
+        made: Json = self._arm.do(
+            "making a disk of a snapshot",
+            deadline,
+            lambda c, k: c.compute.disks.begin_create_or_update(place.group, name, body, **k),
+        )
+        return made
+
+    def _temporary_image(self, disk: Disk, place: Place, deadline: Deadline) -> str:
+        name = f"iw-{fresh_name(6)}-validation"
+        os_disk = {"osType": disk.os_type.value, "osState": "Generalized", "snapshot": {"id": disk.location}}
+        data = [{"lun": lun, "snapshot": {"id": each.location}} for lun, each in enumerate(disk.data_disks)]
+        body = place.body(
+            {"hyperVGeneration": disk.generation.value, "storageProfile": {"osDisk": os_disk, "dataDisks": data}}
+        )
+        made = self._arm.do(
+            "making the image of the validation VM",
+            deadline,
+            lambda c, k: c.compute.images.begin_create_or_update(place.group, name, body, **k),
+        )
+        return str(made["id"])
+
+    # --- the machine itself ---
+
+    def _boot(
+        self, facts: Facts, start: Callable[[Deadline], Start], plan: Plan, place: Place,
+        tries: Sequence[Candidate], owner: Owner, deadline: Deadline,
+    ) -> AzureMachine:  # fmt: skip
+        within = deadline.sooner(
+            BOOT_SECONDS,
+            "the first boot of the build VM",
+            "the image needs the Azure agent and cloud-init",
+            PlatformError,
+        )
+        label = f"iw-{fresh_name(6)}"
+        reach = self._reach(plan, within)
+        interface, ready = together(lambda: self._interface(plan, place, label, reach, within), lambda: start(within))
+        if not isinstance(interface, Interface) or not isinstance(ready, Start):
+            raise AssertionError("unreachable")
+        return self._first_that_can(facts, ready, interface, reach, label, plan, place, tries, owner, within)
+
+    def _first_that_can(
+        self, facts: Facts, start: Start, interface: Interface, reach: Reach, label: str, plan: Plan, place: Place,
+        tries: Sequence[Candidate], owner: Owner, deadline: Deadline,
+    ) -> AzureMachine:  # fmt: skip
+        """The first size and zone that has capacity."""
+        for number, candidate in enumerate(tries, start=1):
+            name = label if number == 1 else f"{label}-{number}"
+            self._emit(Note(f"booting {_shown(facts.source)} on {candidate} in {place.location}"))
+            try:
+                return self._machine(facts, start, interface, reach, name, candidate, plan, place, owner, deadline)
+            except QuotaError as error:
+                if errors.code_in(error) not in errors.CAPACITY or number == len(tries):
+                    raise
+                self._emit(
+                    Note(f"{candidate} cannot be had: {error.message}", Level.WARNING, f"trying {tries[number]}")
+                )
+                self._discard(place, name, deadline)
+        raise PlatformError("there is no VM size to try", hint="give one (vmSize, --vm-size)")
+
+    def _discard(self, place: Place, name: str, deadline: Deadline) -> None:
+        """A machine that failed to be made still holds its network interface."""
+        try:
+            self._arm.do(
+                "deleting the machine that could not start",
+                deadline,
+                lambda c, k: c.compute.virtual_machines.begin_delete(place.group, name, force_deletion=True, **k),
+            )
+        except PlatformError as error:
+            if not errors.is_gone(error):
+                raise
+
+    def _machine(
+        self, facts: Facts, start: Start, interface: Interface, reach: Reach, name: str, candidate: Candidate,
+        plan: Plan, place: Place, owner: Owner, deadline: Deadline,
+    ) -> AzureMachine:  # fmt: skip
+        keys, wishes = new_keys(), self._wishes(facts, plan)
+        body = vm_body.body(place, name, candidate, start, wishes, interface.id, keys)
+        pulse = Pulse(self._arm, place, name, self._clock, spot=wishes.spot)
+        pulse.creation = self._arm.begin(
+            f"creating the build VM ({candidate})",
+            deadline,
+            lambda c, k: c.compute.virtual_machines.begin_create_or_update(place.group, name, body, **k),
+        )
+        if start.image is None:
+            pulse.created()
+            self._admit(place, name, keys, deadline)
+        guest = self._guest(place, name, keys, interface, reach, pulse, plan, owner, deadline)
+        _wait_for_cloud_init(guest, deadline)
+        disks = (
+            (start.disk, *start.data_disks)
+            if start.image is None
+            else tuple(
+                place.resource("Microsoft.Compute/disks", disk)
+                for disk in (
+                    vm_body.os_disk_name(name),
+                    *(f"{name}-data-{lun}" for lun in range(len(wishes.data_disk_sizes_gb))),
+                )
+            )
+        )
+        source = facts.source
+        return AzureMachine(
+            Body(
+                place, name, disks, facts.sizes, source.os_type, source.generation, source.architecture,
+                start.security_type, wishes.spot, interface.host,
+            ),
+            guest, keys, pulse, self._arm, self._store, self._choices, self._work, owner, self._emit, self._clock,
+            lambda within: self._done_with(plan, within),
+        )  # fmt: skip
+
+    def _wishes(self, facts: Facts, plan: Plan) -> Wishes:
+        machine, fresh = plan.machine, isinstance(facts.source, ExactSource)
+        captured = isinstance(facts.source, Disk) or plan.validation.source_only
+        return Wishes(
+            os_disk_size_gb=machine.os_disk_size_gb if fresh else 0,
+            data_disk_sizes_gb=machine.data_disk_sizes_gb if fresh else (),
+            identities=machine.identities,
+            spot=self._choices.spot,
+            ephemeral=self._choices.ephemeral_os_disk and captured,
+            os_disk_type=self._choices.os_disk_type,
+        )
+
+    def _admit(self, place: Place, name: str, keys: Keys, deadline: Deadline) -> None:
+        """A disk that is attached is not provisioned: the VM agent puts our keys in."""
+        script = run_command.Script(keys.admit_script(), (Secret("HOST_KEY", keys.host_secret()),))
+        run_command.run(self._arm, place, name, "iw-admit", script, deadline)
+
+    # --- the way to the guest ---
+
+    def _reach(self, plan: Plan, deadline: Deadline) -> Reach:
+        """How the guest will be reached; AUTO means SSH first, then the agent."""
+        if self._choices.reach is not Reach.AUTO or plan.machine.subnet_id:
+            return self._choices.reach
+        if self._choices.private:
+            return Reach.AGENT
+        if not network.agent_address(self._choices.agent_address, deadline):
+            self._emit(
+                Note(
+                    "this agent's public address is not known: the guest is driven through the VM agent",
+                    hint="give it with --agent-address to use SSH, which is faster",
+                )
+            )
+            return Reach.AGENT
+        return Reach.AUTO
+
+    def _interface(self, plan: Plan, place: Place, label: str, reach: Reach, deadline: Deadline) -> Interface:
+        if plan.machine.subnet_id:
+            return network.in_subnet(self._arm, place, label, plan.machine.subnet_id, deadline)
+        admitted = ""
+        if reach is not Reach.AGENT and not self._choices.private:
+            admitted = network.agent_address(self._choices.agent_address, deadline)
+            if not admitted:
+                raise PlatformError(
+                    "this agent's public address could not be found out", hint="give it with --agent-address"
+                )
+        return network.own_network(self._arm, place, label, admitted, deadline)
+
+    def _guest(
+        self, place: Place, name: str, keys: Keys, interface: Interface, reach: Reach, pulse: Pulse, plan: Plan,
+        owner: Owner, deadline: Deadline,
+    ) -> Guest:  # fmt: skip
+        if reach is not Reach.AGENT:
+            guest = SshGuest(keys.login(interface.host), pulse.check)
+            try:
+                self._connect(guest, pulse, deadline)
+                return guest
+            except (PlatformError, BuildTimeoutError) as error:
+                if reach is Reach.SSH or not isinstance(error, _SilentError) or deadline.passed():
+                    raise
+                self._emit(Note(f"{error.message}: the guest is driven through the VM agent", Level.WARNING))
+        pulse.created()
+        return AgentGuest(
+            self._arm, place, name, self._storage.staging(place, plan, owner, deadline), pulse, self._clock
+        )
+
+    def _connect(self, guest: SshGuest, pulse: Pulse, deadline: Deadline) -> None:
+        """The guest may answer before Azure says that it is there; when Azure has said so, it has to answer soon."""
+        while pulse.creation is not None:
+            try:
+                guest.connect(deadline.sooner(5.0, "the first connection", error=_SilentError))
+                return
+            except _SilentError:
+                pulse.check()
+        guest.connect(
+            deadline.sooner(
+                SSH_SECONDS,
+                "the guest's SSH server",
+                "does a firewall stand between? --reach agent needs no open port",
+                _SilentError,
+            )
+        )
+
+
+class _SilentError(PlatformError):
+    """Nobody answers at the guest's port."""
+
+
+def _wait_for_cloud_init(guest: Guest, deadline: Deadline) -> None:
+    from imagewright.core.actions import Inline, Run, Shell
+
+    script = "#!/bin/sh\ncommand -v cloud-init >/dev/null || exit 0\ncloud-init status --wait\n"
+    lines: list[str] = []
+    code = guest.run(Run(Inline(script), Shell.SH), script.encode(), lambda line, _: lines.append(line), deadline)
+    said = " ".join(lines)
+    if code == 1 or "error" in said.split():
+        raise PlatformError(
+            f"cloud-init failed at the first boot: {said.strip(' .')}",
+            hint="see /var/log/cloud-init.log in the guest",
+        )
+
+
+def _shown(source: ExactSource | Disk | State) -> str:
+    match source:
+        case ExactSource():
+            return f"{source.source} {source.exact_version}".strip()
+        case Disk():
+            return "the captured disk"
+        case State():
+            return "a checkpoint"

@@ -1,0 +1,276 @@
+"""Checkpoints: incremental snapshots in one long-lived group, found by their tags, gone after their expiry."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from imagewright.core.clock import Clock, Deadline
+from imagewright.core.errors import PlatformError
+from imagewright.core.ownership import Owned, Owner
+from imagewright.core.plan import Generation, OsType
+from imagewright.core.ports import CacheLimits, Kept
+from imagewright.platforms.azure import names
+from imagewright.platforms.azure.arm import Arm, Json, together
+from imagewright.platforms.azure.choices import AzureChoices
+from imagewright.platforms.azure.deletion import EMPTY_GROUP, RESOURCE
+from imagewright.platforms.azure.errors import is_gone
+from imagewright.platforms.azure.place import Place
+from imagewright.platforms.azure.sources import region
+
+LIST_SECONDS = 120.0
+GIB = 1 << 30
+MACHINE, DISK = "machine", "disk"
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """The disks of one machine at one moment: snapshots, the OS disk's first, and what is known of the machine."""
+
+    key: str
+    kind: str
+    snapshots: tuple[str, ...]
+    sizes: tuple[int, ...]
+    os_type: OsType
+    generation: Generation
+    architecture: str
+    security_type: str
+
+
+class Checkpoints:
+    """Satisfies core.ports.Cache. `arm` is made on the first use."""
+
+    def __init__(self, arm: Arm, choices: AzureChoices, clock: Clock, location: str = "") -> None:
+        self._arm = arm
+        self._choices = choices
+        self._clock = clock
+        self._location = location
+        self._rows: tuple[Json, ...] | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def group(self) -> str:
+        return self._choices.cache_group
+
+    # --- the port ---
+
+    def list(self) -> Sequence[Kept]:
+        return tuple(sorted(self._kept().values(), key=lambda one: one.created))
+
+    def prune(self, limits: CacheLimits) -> Sequence[Kept]:
+        """What has expired goes in any case."""
+        now = self._clock.now()
+        left = sorted(self._kept().values(), key=lambda one: one.used)
+        doomed = [one for one in left if _over_age(one, limits, now)]
+        size = sum(one.size for one in left if one not in doomed)
+        for one in left:
+            if one in doomed or limits.size is None or size <= limits.size:
+                continue
+            doomed.append(one)
+            size -= one.size
+        for one in doomed:
+            self.discard(one.key)
+        return tuple(doomed)
+
+    def has(self, key: str) -> bool:
+        return self.find(key, MACHINE) is not None or self.find(key, DISK) is not None
+
+    @contextmanager
+    def using(self, keys: Sequence[str]) -> Iterator[None]:
+        """A prune looks at what was used last: what this build resumes from has just been used."""
+        yield
+
+    # --- what builds do ---
+
+    def find(self, key: str, kind: str) -> State | None:
+        """The state under `key`, if all of its disks are there, finished and not expired."""
+        rows = [row for row in self._found() if _tag(row, names.KEY) == key and _tag(row, names.KIND) == kind]
+        rows.sort(key=lambda row: int(_tag(row, "imagewright-disk") or 0))
+        if not rows or not all(self._usable(row) for row in rows):
+            return None
+        if len(rows) != int(_tag(rows[0], "imagewright-disks") or 1):
+            return None
+        facts = rows[0]["properties"]
+        return State(
+            key,
+            kind,
+            tuple(row["id"] for row in rows),
+            tuple(int(row["properties"].get("diskSizeGB") or 0) * GIB for row in rows),
+            OsType(facts.get("osType") or "Linux"),
+            Generation(facts.get("hyperVGeneration") or "V1"),
+            _tag(rows[0], "imagewright-architecture") or "x64",
+            _tag(rows[0], "imagewright-security") or "Standard",
+        )
+
+    def keep(self, state: State, disks: Sequence[str], note: str, owner: Owner, deadline: Deadline) -> State:
+        """Snapshots of `disks` under `state.key`; owned until they are whole."""
+        place = self._open(owner, deadline)
+        now = self._clock.now()
+        expires = now + timedelta(days=self._choices.cache_days)
+        tags = {
+            names.KEY: state.key,
+            names.KIND: state.kind,
+            names.NOTE: names.tag(note),
+            names.USED: names.stamp(now),
+            names.EXPIRES: names.stamp(expires),
+            "imagewright-architecture": state.architecture,
+            "imagewright-security": state.security_type,
+            "imagewright-disks": str(len(disks)),
+        }
+        owned = [
+            Owned("azure", RESOURCE, place.resource("Microsoft.Compute/snapshots", names.snapshot(state.key, number)))
+            for number in range(len(disks))
+        ]
+        for each in owned:
+            owner.own(each)
+        place = dataclasses.replace(place, tags=tuple(tags.items()))
+        made = together(
+            *(
+                lambda number=number, disk=disk: snapshot(
+                    self._arm,
+                    dataclasses.replace(place, tags=(*place.tags, ("imagewright-disk", str(number)))),
+                    names.snapshot(state.key, number),
+                    disk,
+                    deadline,
+                )
+                for number, disk in enumerate(disks)
+            )
+        )
+        for each in owned:
+            owner.release(each)
+        with self._lock:
+            self._rows = None
+        return dataclasses.replace(state, snapshots=tuple(row["id"] for row in made))
+
+    def touch(self, state: State, deadline: Deadline) -> None:
+        """It was used now; it lives on for as long as a fresh one."""
+        now = self._clock.now()
+        fresh = {
+            names.USED: names.stamp(now),
+            names.EXPIRES: names.stamp(now + timedelta(days=self._choices.cache_days)),
+        }
+        for row in self._found():
+            if row["id"] in state.snapshots:
+                tags = (row.get("tags") or {}) | fresh
+                self._mark(row["name"], tags, deadline)
+
+    def _mark(self, name: str, tags: Json, deadline: Deadline) -> None:
+        self._arm.send(
+            "marking a checkpoint as used",
+            deadline,
+            lambda c, k: c.compute.snapshots.begin_update(self.group, name, {"tags": tags}, **k),
+        )
+
+    def discard(self, key: str) -> None:
+        deadline = self._deadline()
+        rows = [row for row in self._found() if _tag(row, names.KEY) == key]
+        together(
+            *(
+                lambda name=row["name"]: self._arm.do(
+                    f"deleting the checkpoint {name}",
+                    deadline,
+                    lambda c, k: c.compute.snapshots.begin_delete(self.group, name, **k),
+                )
+                for row in rows
+            )
+        )
+        with self._lock:
+            self._rows = tuple(row for row in self._rows or () if row not in rows)
+
+    # --- inside ---
+
+    def _open(self, owner: Owner, deadline: Deadline) -> Place:
+        """The group, made if it is not there; until something is in it, it is owned."""
+        place = Place(self._arm.subscription, self.group, self._location, ())
+        found = self._arm.find(
+            f"looking up the cache group {self.group}",
+            deadline,
+            lambda c, k: c.resources.resource_groups.get(self.group, **k),
+        )
+        if found is None:
+            owner.own(Owned("azure", EMPTY_GROUP, place.id))
+            body = {"location": self._location, "tags": {"createdBy": "Imagewright", "imagewright-cache": "1"}}
+            self._arm.ask(
+                f"creating the cache group {self.group}",
+                deadline,
+                lambda c, k: c.resources.resource_groups.create_or_update(self.group, body, **k),
+            )
+        return place
+
+    def _found(self) -> tuple[Json, ...]:
+        """Every snapshot in the group, listed once per build."""
+        with self._lock:
+            if self._rows is None:
+                self._rows = self._look()
+            return self._rows
+
+    def _look(self) -> tuple[Json, ...]:
+        try:
+            return tuple(
+                self._arm.all(
+                    f"listing the checkpoints in {self.group}",
+                    self._deadline(),
+                    lambda c, k: c.compute.snapshots.list_by_resource_group(self.group, **k),
+                )
+            )
+        except PlatformError as error:
+            if is_gone(error):
+                return ()
+            raise
+
+    def _deadline(self) -> Deadline:
+        return Deadline.after(self._clock, LIST_SECONDS, "looking after the checkpoints")
+
+    def _usable(self, row: Json) -> bool:
+        expires = names.moment(_tag(row, names.EXPIRES))
+        here = not self._location or region(row["location"]) == region(self._location)
+        ready = row["properties"].get("provisioningState") == "Succeeded"
+        return ready and here and (expires is None or expires > self._clock.now())
+
+    def _kept(self) -> dict[str, Kept]:
+        kept: dict[str, Kept] = {}
+        for row in self._found():
+            key = _tag(row, names.KEY)
+            if not key:
+                continue
+            size = int(row["properties"].get("diskSizeBytes") or int(row["properties"].get("diskSizeGB") or 0) * GIB)
+            created = names.moment(str(row["properties"].get("timeCreated", ""))) or self._clock.now()
+            before = kept.get(key)
+            kept[key] = Kept(
+                key=key,
+                kind=_tag(row, names.KIND),
+                note=_tag(row, names.NOTE),
+                size=size + (before.size if before else 0),
+                created=created,
+                used=names.moment(_tag(row, names.USED)) or created,
+                expires=names.moment(_tag(row, names.EXPIRES)),
+            )
+        return kept
+
+
+def snapshot(arm: Arm, place: Place, name: str, disk: str, deadline: Deadline) -> Json:
+    """An incremental snapshot of a disk."""
+    body = place.body(
+        {"creationData": {"createOption": "Copy", "sourceResourceId": disk}, "incremental": True},
+        sku={"name": "Standard_LRS"},
+    )
+    made: Json = arm.do(
+        f"taking the snapshot {name}",
+        deadline,
+        lambda c, k: c.compute.snapshots.begin_create_or_update(place.group, name, body, **k),
+    )
+    return made
+
+
+def _tag(row: Json, name: str) -> str:
+    return str((row.get("tags") or {}).get(name) or "")
+
+
+def _over_age(one: Kept, limits: CacheLimits, now: datetime) -> bool:
+    if one.expires is not None and one.expires <= now:
+        return True
+    return limits.age is not None and (now - one.used).total_seconds() > limits.age

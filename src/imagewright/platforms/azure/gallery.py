@@ -1,0 +1,181 @@
+"""`SharedImage`: a gallery image version, straight from a snapshot, with no managed image in between."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from datetime import timedelta
+
+from imagewright.core.clock import Clock, Deadline
+from imagewright.core.disk import Disk
+from imagewright.core.errors import DistributionError, PlatformError
+from imagewright.core.events import Emit, Note, Progress
+from imagewright.core.ownership import Owned, Owner
+from imagewright.core.plan import ExactSource, SharedImageTarget, TargetRegion
+from imagewright.core.resource_id import ResourceId, parse_resource_id
+from imagewright.core.result import RunOutput
+from imagewright.platforms.azure import names
+from imagewright.platforms.azure.arm import Arm, Json
+from imagewright.platforms.azure.choices import AzureChoices
+from imagewright.platforms.azure.deletion import RESOURCE
+from imagewright.platforms.azure.snapshots import Snapshots
+from imagewright.platforms.azure.sources import region, security_of
+from imagewright.platforms.local.versioning import Version, choose, parse
+
+LOOK_SECONDS = 60.0
+TYPE = "Microsoft.Compute/galleries/images/versions"
+
+_ALLOTTED: dict[str, set[Version]] = {}
+_ALLOTTING = threading.Lock()
+"""Versions that builds of this process have taken and Azure may not list yet, by image definition."""
+
+
+def publish(
+    disk: Disk, target: SharedImageTarget, source: ExactSource, arm: Arm, snapshots: Snapshots,
+    choices: AzureChoices, owner: Owner, emit: Emit, clock: Clock, deadline: Deadline,
+) -> RunOutput:  # fmt: skip
+    found = definition_id(target)
+    arm = arm.at(found.subscription)
+    definition = look_up(found, arm, deadline)
+    refuse_unfit(disk, definition)
+    place = str(definition["location"])
+    regions = target.regions or (TargetRegion(place),)
+    if region(place) not in {region(each.name) for each in regions}:
+        raise DistributionError(
+            f"the regions of {found.name} do not include {place}, where the gallery is",
+            hint="add the gallery's own region to `targetRegions`",
+        )
+    held = snapshots.in_region(disk, place, owner, deadline)
+    version = _version(target, found, source, arm, deadline)
+    body = version_body(place, held, regions, target, choices, clock)
+    version_id = ResourceId(found.subscription, found.resource_group, TYPE, (*found.names, version))
+    owned = owner.own(Owned("azure", RESOURCE, str(version_id)))
+    group, (gallery, name) = found.resource_group, found.names
+    emit(Note(f"publishing version {version} of {gallery}/{name} to {', '.join(each.name for each in regions)}"))
+    operation = arm.begin(
+        f"creating version {version} of {name}",
+        deadline,
+        lambda c, k: c.compute.gallery_image_versions.begin_create_or_update(
+            group, gallery, name, version, body, **k
+        ),
+    )
+    while not operation.ended(LOOK_SECONDS):
+        _tell(version_id, arm, emit, deadline)
+    made = operation.wait()
+    owner.release(owned)
+    return RunOutput(
+        target.run_output_name,
+        artifact_id=str(made["id"]),
+        version=version,
+        regions=tuple(each.name for each in regions),
+    )
+
+
+def definition_id(target: SharedImageTarget) -> ResourceId:
+    found = parse_resource_id(target.gallery_image_id)
+    if found is None or len(found.names) != 2:
+        raise DistributionError(f"'{target.gallery_image_id}' is not the id of a gallery image definition")
+    return found
+
+
+def look_up(found: ResourceId, arm: Arm, deadline: Deadline) -> Json:
+    """The image definition. Raises DistributionError when it is not there."""
+    gallery, name = found.names
+    definition: Json | None = arm.at(found.subscription).find(
+        f"looking up the image definition {gallery}/{name}",
+        deadline,
+        lambda c, k: c.compute.gallery_images.get(found.resource_group, gallery, name, **k),
+    )
+    if definition is None:
+        raise DistributionError(
+            f"there is no image definition {gallery}/{name} in the resource group {found.resource_group}",
+            hint="create it first: az sig image-definition create",
+        )
+    return definition
+
+
+def refuse_unfit(image: Disk | ExactSource, definition: Json) -> None:
+    """What of the definition an image like this could never go to. Raises DistributionError."""
+    facts, name = definition["properties"], definition["name"]
+    if facts["osState"] != "Generalized":
+        raise DistributionError(f"{name} takes specialized images", hint="this build makes a generalized one")
+    mine = {
+        "osType": image.os_type.value,
+        "hyperVGeneration": image.generation.value,
+        "architecture": "Arm64" if image.architecture == "arm64" else "x64",
+    }
+    theirs = {"hyperVGeneration": "V1", "architecture": "x64"} | {key: facts[key] for key in mine if facts.get(key)}
+    for key, value in mine.items():
+        if str(theirs.get(key, value)).lower() != value.lower():
+            raise DistributionError(
+                f"{name} is for {key} {theirs[key]}, the image is {value}",
+                hint="publish to an image definition of the same kind as the source",
+            )
+    if image.security_type == "TrustedLaunch" and "TrustedLaunch" not in security_of(facts.get("features")):
+        raise DistributionError(
+            f"{name} does not support trusted launch, which the source demands",
+            hint="create the definition with --features SecurityType=TrustedLaunchSupported",
+        )
+
+
+def version_body(
+    place: str, snapshots: Sequence[str], regions: Sequence[TargetRegion], target: SharedImageTarget,
+    choices: AzureChoices, clock: Clock,
+) -> Json:  # fmt: skip
+    """Pure."""
+    first, *others = snapshots
+    profile: Json = {
+        "targetRegions": [
+            {
+                "name": each.name,
+                "regionalReplicaCount": each.replica_count,
+                "storageAccountType": each.storage_account_type,
+            }
+            for each in regions
+        ],
+        "excludeFromLatest": target.exclude_from_latest,
+        "replicationMode": target.replication_mode,
+    }
+    if choices.end_of_life_days:
+        profile["endOfLifeDate"] = names.stamp(clock.now() + timedelta(days=choices.end_of_life_days))
+    storage: Json = {"osDiskImage": {"source": {"id": first}}}
+    if others:
+        storage["dataDiskImages"] = [{"lun": lun, "source": {"id": each}} for lun, each in enumerate(others)]
+    return {
+        "location": place,
+        "tags": {name: names.tag(text) for name, text in target.tags},
+        "properties": {"publishingProfile": profile, "storageProfile": storage},
+    }
+
+
+def _version(target: SharedImageTarget, found: ResourceId, source: ExactSource, arm: Arm, deadline: Deadline) -> str:
+    group, (gallery, name) = found.resource_group, found.names
+    rows = arm.all(
+        f"listing the versions of {name}",
+        deadline,
+        lambda c, k: c.compute.gallery_image_versions.list_by_gallery_image(group, gallery, name, **k),
+    )
+    existing = {version for row in rows if (version := parse(row["name"])) is not None}
+    with _ALLOTTING:
+        taken = _ALLOTTED.setdefault(str(found).lower(), set())
+        version = choose(target.versioning, existing | taken, source.exact_version)
+        taken.add(version)
+    return str(version)
+
+
+def _tell(version_id: ResourceId, arm: Arm, emit: Emit, deadline: Deadline) -> None:
+    """How far the replication has come; knowing it is worth no failure."""
+    try:
+        found = arm.find(
+            "looking after the replication",
+            deadline,
+            lambda c, k: c.compute.gallery_image_versions.get(
+                version_id.resource_group, *version_id.names, expand="ReplicationStatus", **k
+            ),
+        )
+    except PlatformError:
+        return
+    summary = (((found or {}).get("properties") or {}).get("replicationStatus") or {}).get("summary") or []
+    if summary:
+        done = sum(int(each.get("progress") or 0) for each in summary) // len(summary)
+        emit(Progress(f"replicating {version_id.names[1]} {version_id.name}", done, 100, "%"))

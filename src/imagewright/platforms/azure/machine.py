@@ -1,0 +1,223 @@
+"""One build VM in Azure: kept as snapshots while it runs, captured as a snapshot when it is done."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from imagewright.core.actions import Inline, Run, RunAs, Shell
+from imagewright.core.clock import Clock, Deadline
+from imagewright.core.disk import Disk
+from imagewright.core.errors import BuildTimeoutError, CancelledError, PlatformError, QuotaError
+from imagewright.core.events import Emit, Level, Note
+from imagewright.core.ownership import Owner
+from imagewright.core.plan import Generation, OsType
+from imagewright.core.ports import Guest
+from imagewright.platforms.azure import checkpoints
+from imagewright.platforms.azure.arm import Arm, Json, Operation, together
+from imagewright.platforms.azure.checkpoints import Checkpoints, State
+from imagewright.platforms.azure.choices import AzureChoices
+from imagewright.platforms.azure.login import USER, Keys
+from imagewright.platforms.azure.place import Place
+
+SAVE_SECONDS = 600.0
+LOOK_SECONDS, SPOT_LOOK_SECONDS = 120.0, 20.0
+FLUSH = "#!/bin/sh\nsync\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """What of a machine stays the same: its name, its disks (the OS disk first), its image's facts."""
+
+    place: Place
+    name: str
+    disks: tuple[str, ...]
+    sizes: tuple[int, ...]
+    os_type: OsType
+    generation: Generation
+    architecture: str
+    security_type: str
+    spot: bool
+    host: str
+
+
+class Pulse:
+    """Whether the machine itself still runs: asked seldom, and raises with Azure's reason when it does not."""
+
+    def __init__(self, arm: Arm, place: Place, name: str, clock: Clock, *, spot: bool) -> None:
+        self._arm = arm
+        self._place = place
+        self._name = name
+        self._clock = clock
+        self._every = SPOT_LOOK_SECONDS if spot else LOOK_SECONDS
+        self._last = clock.monotonic()
+        self._spot = spot
+        self.creation: Operation | None = None
+
+    def check(self) -> None:
+        """Cheap to call often."""
+        if self.creation is not None:
+            if self.creation.ended(0):
+                done, self.creation = self.creation, None
+                done.wait()
+            return
+        if self._clock.monotonic() - self._last >= self._every:
+            self.look()
+
+    def created(self) -> None:
+        """Wait until Azure says that the machine is there; raises why it is not."""
+        if self.creation is not None:
+            done, self.creation = self.creation, None
+            done.wait()
+            self._last = self._clock.monotonic()
+
+    def look(self) -> None:
+        self._last = self._clock.monotonic()
+        deadline = Deadline.after(self._clock, 60.0, "looking after the build VM")
+        view = self._arm.find(
+            "looking after the build VM",
+            deadline,
+            lambda c, k: c.compute.virtual_machines.instance_view(self._place.group, self._name, **k),
+        )
+        states = [] if view is None else [status.get("code", "") for status in view.get("statuses") or []]
+        power = next((state for state in states if state.startswith("PowerState/")), "")
+        if view is not None and power in ("", "PowerState/running", "PowerState/starting"):
+            return
+        what = "is gone" if view is None else f"is {power.partition('/')[2]}"
+        if self._spot:
+            raise QuotaError(
+                f"the spot build VM {what}: Azure took its capacity back",
+                hint="build again: the build resumes from its last checkpoint; or build without --spot",
+            )
+        raise PlatformError(f"the build VM {what}, and not by this build", hint="somebody else stopped or deleted it")
+
+
+class AzureMachine:
+    """Satisfies core.ports.Machine."""
+
+    def __init__(
+        self,
+        body: Body,
+        guest: Guest,
+        keys: Keys,
+        pulse: Pulse,
+        arm: Arm,
+        store: Checkpoints,
+        choices: AzureChoices,
+        work: Path,
+        owner: Owner,
+        emit: Emit,
+        clock: Clock,
+        done_with: Callable[[Deadline], None],
+    ) -> None:
+        self._body = body
+        self._guest = guest
+        self._keys = keys
+        self._pulse = pulse
+        self._arm = arm
+        self._store = store
+        self._choices = choices
+        self._work = work
+        self._owner = owner
+        self._emit = emit
+        self._clock = clock
+        self._done_with = done_with
+
+    @property
+    def guest(self) -> Guest:
+        return self._guest
+
+    @property
+    def name(self) -> str:
+        return self._body.name
+
+    def access(self) -> str:
+        key = self._work / f"{self._body.name}.id_ed25519"
+        return f"ssh -i {key} {USER}@{self._body.host} (in the resource group {self._body.place.group})"
+
+    def keep(self) -> None:
+        key = self._work / f"{self._body.name}.id_ed25519"
+        key.touch(mode=0o600)
+        key.write_text(self._keys.user.private)
+
+    # --- checkpoints ---
+
+    def checkpoint(self, key: str, note: str) -> None:
+        """A failure costs the checkpoint only."""
+        deadline = Deadline.after(self._clock, SAVE_SECONDS, "keeping a checkpoint")
+        try:
+            self._pulse.created()
+            flush = Run(Inline(FLUSH), Shell.SH, RunAs.ELEVATED)
+            self._guest.run(flush, FLUSH.encode(), lambda _line, _stream: None, deadline)
+            self._store.keep(self._state(key, checkpoints.MACHINE), self._body.disks, note, self._owner, deadline)
+        except CancelledError:
+            raise
+        except (PlatformError, BuildTimeoutError) as error:
+            self._pulse.look()
+            self._emit(Note(f"no checkpoint was kept: {error}", Level.WARNING, error.hint or "the build goes on"))
+            return
+        self._tell(f"checkpoint `{note}`")
+
+    def _tell(self, what: str) -> None:
+        until = self._clock.now() + timedelta(days=self._choices.cache_days)
+        self._emit(
+            Note(
+                f"{what} is kept in the resource group {self._store.group} until {until:%Y-%m-%d}",
+                hint="it is billed as an incremental snapshot; `imagewright cache prune` deletes it sooner",
+            )
+        )
+
+    def _state(self, key: str, kind: str) -> State:
+        body = self._body
+        return State(key, kind, (), body.sizes, body.os_type, body.generation, body.architecture, body.security_type)
+
+    # --- the end ---
+
+    def capture(self, key: str, deadline: Deadline) -> Disk:
+        self._guest.close()
+        self._pulse.created()
+        body = self._body
+        self._arm.do(
+            "powering off the build VM",
+            deadline,
+            lambda c, k: c.compute.virtual_machines.begin_power_off(body.place.group, body.name, **k),
+        )
+        if key:
+            state = self._store.keep(
+                self._state(key, checkpoints.DISK), body.disks, "captured", self._owner, deadline
+            )
+            self._tell("the captured disk")
+            snapshots = state.snapshots
+            self._done_with(deadline)
+        else:
+            rows: list[Json] = together(
+                *(
+                    lambda number=number, disk=disk: checkpoints.snapshot(
+                        self._arm, body.place, f"{body.name}-captured-{number}", disk, deadline
+                    )
+                    for number, disk in enumerate(body.disks)
+                )
+            )
+            snapshots = tuple(row["id"] for row in rows)
+        return disk_of(self._state(key, checkpoints.DISK), snapshots)
+
+
+def disk_of(state: State, snapshots: tuple[str, ...]) -> Disk:
+    """The captured disks as the engine knows them."""
+    first, *others = [
+        Disk(
+            location=each,
+            format="managed",
+            virtual_size=size,
+            os_type=state.os_type,
+            generation=state.generation,
+            architecture=state.architecture,
+            identity=state.key and f"{state.key}.{number}",
+            security_type=state.security_type,
+        )
+        for number, (each, size) in enumerate(zip(snapshots, state.sizes, strict=True))
+    ]
+    return dataclasses.replace(first, data_disks=tuple(others))

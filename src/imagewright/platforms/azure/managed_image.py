@@ -1,0 +1,85 @@
+"""`ManagedImage`: a managed image from a snapshot. Azure cannot change one: an old image of the name is replaced."""
+
+from __future__ import annotations
+
+from imagewright.core.clock import Deadline
+from imagewright.core.disk import Disk
+from imagewright.core.errors import DistributionError
+from imagewright.core.events import Emit, Note
+from imagewright.core.ownership import Owned, Owner
+from imagewright.core.plan import ExactSource, ManagedImageTarget
+from imagewright.core.resource_id import ResourceId, parse_resource_id
+from imagewright.core.result import RunOutput
+from imagewright.platforms.azure import names
+from imagewright.platforms.azure.arm import Arm, Json
+from imagewright.platforms.azure.deletion import RESOURCE
+from imagewright.platforms.azure.snapshots import Snapshots, is_snapshot
+
+
+def publish(
+    disk: Disk, target: ManagedImageTarget, arm: Arm, snapshots: Snapshots, owner: Owner, emit: Emit,
+    deadline: Deadline,
+) -> RunOutput:  # fmt: skip
+    refuse_unfit(disk)
+    image = image_id(target)
+    arm = arm.at(image.subscription)
+    held = snapshots.in_region(disk, target.location, owner, deadline)
+    group, name = image.resource_group, image.name
+    before = arm.find(f"looking up the image {name}", deadline, lambda c, k: c.compute.images.get(group, name, **k))
+    if before is not None:
+        emit(Note(f"the managed image {name} is replaced"))
+        arm.do(
+            f"deleting the old image {name}", deadline, lambda c, k: c.compute.images.begin_delete(group, name, **k)
+        )
+    owned = owner.own(Owned("azure", RESOURCE, str(image)))
+    body = image_body(disk, target, held)
+    made = arm.do(
+        f"creating the managed image {name}",
+        deadline,
+        lambda c, k: c.compute.images.begin_create_or_update(group, name, body, **k),
+    )
+    owner.release(owned)
+    return RunOutput(target.run_output_name, artifact_id=str(made["id"]), regions=(target.location,))
+
+
+def image_id(target: ManagedImageTarget) -> ResourceId:
+    found = parse_resource_id(target.image_id)
+    if found is None:
+        raise DistributionError(f"'{target.image_id}' is not the id of a managed image")
+    return found
+
+
+def refuse_unfit(image: Disk | ExactSource) -> None:
+    """What a managed image cannot hold. Raises DistributionError."""
+    if image.security_type == "TrustedLaunch":
+        raise DistributionError(
+            "a managed image cannot hold a trusted launch machine", hint="publish to a gallery (SharedImage)"
+        )
+    if image.architecture != "x64":
+        raise DistributionError(
+            f"a managed image cannot hold {image.architecture}", hint="publish to a gallery (SharedImage)"
+        )
+
+
+def image_body(disk: Disk, target: ManagedImageTarget, held: tuple[str, ...]) -> Json:
+    """Pure."""
+    first, *others = held
+    os_disk = {
+        "osType": disk.os_type.value,
+        "osState": "Generalized",
+        "storageAccountType": "Standard_LRS",
+        **_reference(first),
+    }
+    data = [{"lun": lun, **_reference(each)} for lun, each in enumerate(others)]
+    return {
+        "location": target.location,
+        "tags": {name: names.tag(text) for name, text in target.tags},
+        "properties": {
+            "hyperVGeneration": disk.generation.value,
+            "storageProfile": {"osDisk": os_disk, "dataDisks": data},
+        },
+    }
+
+
+def _reference(resource: str) -> Json:
+    return {"snapshot" if is_snapshot(resource) else "managedDisk": {"id": resource}}

@@ -1,0 +1,227 @@
+"""The Azure platform: build VMs in the user's own subscription, with nothing of the AIB service."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
+from functools import cached_property
+from typing import assert_never
+
+from imagewright.core.clock import Clock, Deadline
+from imagewright.core.disk import Disk
+from imagewright.core.errors import Diagnostic, PlatformError, Severity
+from imagewright.core.events import Emit, Level, Note
+from imagewright.core.origin import Origin
+from imagewright.core.ownership import Owned, Owner
+from imagewright.core.plan import (
+    DiskFile,
+    ExactSource,
+    MachineSpec,
+    ManagedImageTarget,
+    OsType,
+    Plan,
+    SharedImageTarget,
+    Source,
+    Target,
+    VhdTarget,
+)
+from imagewright.core.result import RunOutput
+from imagewright.platforms import Settings
+from imagewright.platforms.azure import access, gallery, managed_image, preflight, sources, upload, vhd_blob
+from imagewright.platforms.azure.arm import Arm
+from imagewright.platforms.azure.boot import Boot
+from imagewright.platforms.azure.checkpoints import DISK, MACHINE, Checkpoints
+from imagewright.platforms.azure.connection import connect
+from imagewright.platforms.azure.deletion import GROUP, Deletion
+from imagewright.platforms.azure.machine import AzureMachine, disk_of
+from imagewright.platforms.azure.polling import Pauses, quick_then_slow
+from imagewright.platforms.azure.sizes import Candidate
+from imagewright.platforms.azure.snapshots import Snapshots
+from imagewright.platforms.azure.sources import region
+from imagewright.platforms.azure.staging_group import StagingGroup
+from imagewright.platforms.azure.storage import Storage
+
+WINDOWS = ("PowerShell", "WindowsRestart", "WindowsUpdate")
+
+
+class AzurePlatform:
+    """Satisfies core.ports.Platform. One instance serves one build (or one command)."""
+
+    name = "azure"
+
+    def __init__(self, settings: Settings, emit: Emit, clock: Clock, pauses: Pauses = quick_then_slow) -> None:
+        self._settings = settings
+        self._choices = settings.azure
+        self._emit = emit
+        self._clock = clock
+        self._pauses = pauses
+        self._lock = threading.Lock()
+        self._location = settings.location
+        self._tries: tuple[Candidate, ...] = ()
+        self._deletion = Deletion(lambda: self._arm)
+
+    @cached_property
+    def _arm(self) -> Arm:
+        return Arm(connect(self._settings), self._pauses)
+
+    @cached_property
+    def cache(self) -> Checkpoints:
+        return Checkpoints(self._arm, self._choices, self._clock, self._location)
+
+    @cached_property
+    def _group(self) -> StagingGroup:
+        return StagingGroup(self._arm, self._choices, self._settings.work.name, self._clock)
+
+    @cached_property
+    def _storage(self) -> Storage:
+        return Storage(self._arm, self._choices, self._clock)
+
+    @cached_property
+    def _boot(self) -> Boot:
+        return Boot(
+            self._arm, self._choices, self._storage, self.cache, self._settings.work, self._emit, self._clock,
+            self._done_with,
+        )  # fmt: skip
+
+    # --- before anything is created ---
+
+    def check(self, plan: Plan) -> Iterable[Diagnostic]:
+        self._location = plan.machine.location or self._settings.location
+        self._arm.clients.warm()
+
+        def error(code: str, message: str, origin: Origin, hint: str) -> Diagnostic:
+            return Diagnostic(Severity.ERROR, code, message, origin, hint)
+
+        if not plan.machine.location:
+            yield error("no-location", "no region is given to build in", plan.origin, "`location` of the template")
+        if isinstance(plan.source, DiskFile):
+            yield error(
+                "disk-on-azure", "a disk file cannot be the source of a build in Azure", plan.origin,
+                "build it with `--platform local`",
+            )  # fmt: skip
+        for step in (*plan.steps, *plan.validation.steps):
+            if step.type in WINDOWS:
+                yield error(
+                    "windows-on-azure", f"{step.type} needs a Windows build VM, which is not built yet", step.origin,
+                    "`--platform service` builds it with AIB",
+                )  # fmt: skip
+        for target in plan.targets:
+            if isinstance(target, VhdTarget) and not target.uri and not plan.azure.resource_group:
+                yield error(
+                    "no-place-for-vhd", f"there is no place for the VHD of {target.run_output_name}",
+                    target.origin or plan.origin, "give `uri` in the template, or --resource-group",
+                )  # fmt: skip
+
+    def resolve(self, source: Source, plan: Plan, deadline: Deadline) -> ExactSource:
+        """Also the preflight: sizes, quota, terms, targets."""
+        exact = sources.resolve(source, plan.machine.location, self._arm, deadline)
+        if exact.os_type is not OsType.LINUX:
+            raise PlatformError(f"{exact} is a Windows image", hint="`--platform service` builds Windows images")
+        self._tries = preflight.examine(exact, plan, self._choices, self._arm, deadline)
+        return exact
+
+    def machine_facts(self, source: ExactSource, machine: MachineSpec) -> tuple[tuple[str, str], ...]:
+        return (
+            ("platform", "azure.v1"),
+            ("location", region(machine.location)),
+            ("architecture", source.architecture),
+            ("generation", source.generation.value),
+            ("security", source.security_type),
+            ("os disk", str(machine.os_disk_size_gb)),
+            ("data disks", " ".join(str(size) for size in machine.data_disk_sizes_gb)),
+        )
+
+    # --- machines ---
+
+    def boot(self, source: ExactSource | Disk, plan: Plan, owner: Owner, deadline: Deadline) -> AzureMachine:
+        place = self._group.place(plan, owner, deadline)
+        if isinstance(source, ExactSource):
+            return self._boot.from_source(source, plan, place, self._tries, owner, deadline)
+        return self._boot.from_captured(source, plan, place, self._tries, owner, deadline)
+
+    def resume(self, key: str, plan: Plan, owner: Owner, deadline: Deadline) -> AzureMachine | None:
+        state = self.cache.find(key, MACHINE)
+        if state is None:
+            return None
+        place = self._group.place(plan, owner, deadline)
+        try:
+            machine = self._boot.from_state(state, plan, place, self._tries, owner, deadline)
+            self.cache.touch(state, deadline)
+        except PlatformError as error:
+            deadline.check()
+            self._emit(Note(f"a checkpoint is passed over: {error}", Level.WARNING, error.hint))
+            return None
+        self._emit(Note("resumed from a checkpoint"))
+        return machine
+
+    def _done_with(self, plan: Plan, deadline: Deadline) -> None:
+        """The disk is captured elsewhere: unless a validation VM is to come, the group of the build goes now."""
+        if plan.validation.steps:
+            return
+        owned = self._group.close()
+        if owned is not None and owned.kind == GROUP:
+            self._deletion.begin(owned, deadline)
+
+    # --- disks and images ---
+
+    def captured(self, key: str) -> Disk | None:
+        state = self.cache.find(key, DISK)
+        return disk_of(state, state.snapshots) if state else None
+
+    def using(self, keys: Sequence[str]) -> AbstractContextManager[None]:
+        return self.cache.using(keys)
+
+    def publish(
+        self, disk: Disk, target: Target, source: ExactSource, plan: Plan, owner: Owner, deadline: Deadline
+    ) -> RunOutput:
+        arm, emit = self._arm, self._emit
+        with self._lock:
+            snapshots = self._snapshots(plan, owner)
+        match target:
+            case SharedImageTarget():
+                return gallery.publish(
+                    disk, target, source, arm, snapshots, self._choices, owner, emit, self._clock, deadline
+                )
+            case ManagedImageTarget():
+                return managed_image.publish(disk, target, arm, snapshots, owner, emit, deadline)
+            case VhdTarget():
+                return vhd_blob.publish(
+                    disk, target, plan, arm, self._storage, snapshots, owner, emit, self._clock, deadline
+                )
+            case _:
+                assert_never(target)
+
+    def _snapshots(self, plan: Plan, owner: Owner) -> Snapshots:
+        if self._shared is None:
+            self._shared = Snapshots(
+                self._arm,
+                plan.machine.location,
+                lambda owner, deadline: self._group.place(plan, owner, deadline),
+                lambda disk, place, deadline: upload.upload(
+                    disk, self._arm, place, self._settings.work, owner, self._emit, deadline
+                ),
+                self._emit,
+            )
+        return self._shared
+
+    _shared: Snapshots | None = None
+
+    def delete(self, owned: Owned, deadline: Deadline) -> None:
+        match owned.kind:
+            case vhd_blob.BLOB:
+                vhd_blob.delete(self._arm, owned.id)
+            case access.ACCESS:
+                self._forgiving(lambda: access.revoke(self._arm, owned.id, deadline))
+            case _:
+                self._deletion.delete(owned, deadline)
+
+    @staticmethod
+    def _forgiving(call: Callable[[], None]) -> None:
+        from imagewright.platforms.azure.errors import is_gone
+
+        try:
+            call()
+        except PlatformError as error:
+            if not is_gone(error):
+                raise

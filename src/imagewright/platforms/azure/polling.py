@@ -1,0 +1,99 @@
+"""How long operations are waited for: as Azure asks (Retry-After), otherwise quick at first and slower later.
+
+A wait ends with the build: a deadline that passes, or a cancelled build, raises in the middle of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from azure.core.pipeline.policies import RetryPolicy
+from azure.mgmt.core.polling.arm_polling import ARMPolling
+
+from imagewright.core.clock import Deadline
+from imagewright.core.errors import BuildTimeoutError
+
+Pauses = Callable[[], Iterator[float]]
+
+PIECE = 0.25
+"""Seconds."""
+
+ALL_METHODS = frozenset({"HEAD", "GET", "PUT", "PATCH", "POST", "DELETE", "OPTIONS"})
+"""Every request that we send may be sent again: each PUT and POST of ours says how things shall be."""
+
+
+def quick_then_slow(
+    first: float = 0.2, factor: float = 1.6, soon: float = 5.0, late: float = 15.0
+) -> Iterator[float]:
+    """Seconds between looks: growing to `soon`; after a minute of waiting growing on to `late`."""
+    seconds, waited = first, 0.0
+    while True:
+        yield seconds
+        waited += seconds
+        seconds = min(late if waited > 60 else soon, seconds * factor)
+
+
+def doze(seconds: float, deadline: Deadline) -> None:
+    """Let `seconds` pass in short pieces, so that a cancelled build does not wait for its threads."""
+    deadline.check()
+    while seconds > 0:
+        piece = min(PIECE, seconds)
+        deadline.wait(piece)
+        seconds -= piece
+
+
+def wait_as_asked(seconds: float, deadline: Deadline) -> None:
+    """Wait `seconds` that a server asked for; says at once when the build cannot wait so long."""
+    deadline.check()
+    if seconds > deadline.remaining():
+        raise BuildTimeoutError(
+            f"Azure asks to wait {seconds:.0f} s, and {deadline.what} has {deadline.remaining():.0f} s left",
+            hint="the subscription is throttled: build later, fewer at once, or raise `buildTimeoutInMinutes`",
+        )
+    doze(seconds, deadline)
+
+
+class PatientRetry(RetryPolicy[Any, Any]):
+    """azure-core's retries, waiting by our clock and never past the `deadline` that each call brings."""
+
+    def __init__(self) -> None:
+        super().__init__(retry_total=10, retry_connect=5, retry_read=5, retry_status=8, retry_backoff_factor=0.4)
+        self._method_whitelist = ALL_METHODS
+
+    def configure_retries(self, options: dict[str, Any]) -> dict[str, Any]:
+        deadline = options.pop("deadline", None)
+        settings = super().configure_retries(options)
+        settings["deadline"] = deadline
+        return settings
+
+    def sleep(self, settings: dict[str, Any], transport: Any, response: Any = None) -> None:
+        deadline: Deadline | None = settings["deadline"]
+        if deadline is None:
+            super().sleep(settings, transport, response)
+            return
+        asked = self.get_retry_after(response) if response else None
+        wait_as_asked(asked or min(self.get_backoff_time(settings), 15.0), deadline)
+
+
+class Polling(ARMPolling):
+    """Polls one long-running operation within `deadline`."""
+
+    def __init__(self, deadline: Deadline, pauses: Pauses, endpoint: str) -> None:
+        super().__init__(path_format_arguments={"endpoint": endpoint}, deadline=deadline)
+        self._deadline = deadline
+        self._pauses = pauses()
+
+    def _poll(self) -> None:
+        """The first look is not taken before Azure asked for it."""
+        if not self.finished():
+            self._delay()
+        super()._poll()
+
+    def _delay(self) -> None:
+        own = self._timeout = next(self._pauses)
+        seconds = self._extract_delay()
+        if seconds == own:
+            doze(seconds, self._deadline)
+        else:
+            wait_as_asked(seconds, self._deadline)

@@ -1,0 +1,119 @@
+"""The resource group of one build: our own, or the template's `stagingResourceGroup` by AIB's rules."""
+
+from __future__ import annotations
+
+import threading
+from datetime import datetime, timedelta
+
+from imagewright.core.clock import Clock, Deadline
+from imagewright.core.errors import PlatformError
+from imagewright.core.ownership import Owned, Owner
+from imagewright.core.plan import Plan
+from imagewright.core.resource_id import parse_resource_id
+from imagewright.platforms.azure import names
+from imagewright.platforms.azure.arm import Arm, Json
+from imagewright.platforms.azure.choices import AzureChoices
+from imagewright.platforms.azure.deletion import BUILD, GROUP
+from imagewright.platforms.azure.place import Place
+from imagewright.platforms.azure.sources import region
+
+SLACK = timedelta(hours=2)
+"""How long after its timeout a build's group may still be there, before anybody's `cleanup` may take it."""
+
+TEMPLATE, TEMPLATE_GROUP = "imageTemplateName", "imageTemplateResourceGroupName"
+
+
+class StagingGroup:
+    """Opened once per build, by whoever needs it first."""
+
+    def __init__(self, arm: Arm, choices: AzureChoices, build_id: str, clock: Clock) -> None:
+        self._arm = arm
+        self._choices = choices
+        self._build_id = build_id
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._open: Place | None = None
+        self.owned: Owned | None = None
+
+    def place(self, plan: Plan, owner: Owner, deadline: Deadline) -> Place:
+        with self._lock:
+            if self._open is None:
+                self._open = self._make(plan, owner, deadline)
+            return self._open
+
+    def close(self) -> Owned | None:
+        """Nothing more is put into the group: what is owned of it now may go. A later `place` makes another one."""
+        with self._lock:
+            self._open, owned, self.owned = None, self.owned, None
+            return owned
+
+    def _make(self, plan: Plan, owner: Owner, deadline: Deadline) -> Place:
+        tags = self.tags(plan)
+        given = parse_resource_id(plan.azure.staging_resource_group)
+        if given is not None:
+            found = self._existing(given.resource_group, deadline)
+            if found is not None:
+                return self._shared(found, plan, tags, owner, deadline)
+        name = given.resource_group if given else names.staging_group(plan.azure.resource_group, plan.name)
+        place = Place(self._arm.subscription, name, plan.machine.location, tags)
+        self.owned = owner.own(Owned("azure", GROUP, place.id))
+        marks = {"createdBy": "Imagewright", TEMPLATE: plan.name, TEMPLATE_GROUP: plan.azure.resource_group}
+        self._put(place, dict(tags) | marks, deadline)
+        return place
+
+    def _existing(self, name: str, deadline: Deadline) -> Json | None:
+        found: Json | None = self._arm.find(
+            f"looking up the staging group {name}", deadline, lambda c, k: c.resources.resource_groups.get(name, **k)
+        )
+        return found
+
+    def _shared(
+        self, group: Json, plan: Plan, tags: tuple[tuple[str, str], ...], owner: Owner, deadline: Deadline
+    ) -> Place:
+        """The group stays; what the build puts into it goes, found by the build's tag."""
+        refuse_foreign(group, plan)
+        place = Place(self._arm.subscription, group["name"], plan.machine.location, tags, ours=False)
+        self.owned = owner.own(Owned("azure", BUILD, place.id, self._build_id))
+        marks = {"usedBy": "Imagewright", TEMPLATE: plan.name, TEMPLATE_GROUP: plan.azure.resource_group}
+        self._put(place, (group.get("tags") or {}) | marks, deadline, group["location"])
+        return place
+
+    def _put(self, place: Place, tags: dict[str, str], deadline: Deadline, location: str = "") -> None:
+        body = {
+            "location": location or place.location,
+            "tags": {name: names.tag(text) for name, text in tags.items()},
+        }
+        self._arm.ask(
+            f"creating the staging group {place.group}",
+            deadline,
+            lambda c, k: c.resources.resource_groups.create_or_update(place.group, body, **k),
+        )
+
+    def tags(self, plan: Plan) -> tuple[tuple[str, str], ...]:
+        """What every resource of this build carries."""
+        ours = {
+            names.BUILD: self._build_id,
+            names.EXPIRES: names.stamp(self._expires(plan)),
+        }
+        wanted = dict(plan.azure.managed_resource_tags) | dict(self._choices.tags)
+        return tuple({name: names.tag(text) for name, text in (wanted | ours).items()}.items())
+
+    def _expires(self, plan: Plan) -> datetime:
+        return self._clock.now() + timedelta(seconds=plan.timeout) + SLACK
+
+
+def refuse_foreign(group: Json, plan: Plan) -> None:
+    """AIB's rules for a group that is there: the template's region, and no other template's group."""
+    if region(group["location"]) != region(plan.machine.location):
+        raise PlatformError(
+            f"the staging group {group['name']} is in {group['location']}, the build is in {plan.machine.location}",
+            hint="AIB wants `stagingResourceGroup` in the template's region",
+            origin=plan.origin,
+        )
+    owner = (group.get("tags") or {}).get(TEMPLATE)
+    if owner not in (None, plan.name):
+        raise PlatformError(
+            f"the staging group {group['name']} belongs to the template {owner}",
+            hint="give each template a staging group of its own",
+            origin=plan.origin,
+        )

@@ -1,0 +1,163 @@
+"""Whole builds by the engine and the Azure platform against a simulator, and what is left of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from armsim import Simulator
+from sdk import Sdk
+
+from imagewright.core.actions import Inline, Run, RunAs, Shell
+from imagewright.core.clock import SystemClock, fresh_name
+from imagewright.core.credential import ClientSecret, SignIn
+from imagewright.core.events import Event, Note, Output
+from imagewright.core.origin import Origin
+from imagewright.core.plan import (
+    AzureSettings,
+    LatestVersioning,
+    MachineSpec,
+    ManagedImageTarget,
+    Optimization,
+    Plan,
+    PlatformImage,
+    SharedImageTarget,
+    Step,
+    Target,
+    Validation,
+    VhdTarget,
+)
+from imagewright.core.result import BuildResult
+from imagewright.core.secret import Secret
+from imagewright.engine.ledger import Ledger
+from imagewright.engine.resume import CachePolicy, Keep
+from imagewright.engine.run import build
+from imagewright.platforms import Settings
+from imagewright.platforms.azure.choices import AzureChoices
+from imagewright.platforms.azure.platform import AzurePlatform
+from imagewright.staging.directory import DirectoryStaging
+
+ORIGIN = Origin("template.json", 1, 1, "")
+UBUNTU = PlatformImage("Canonical", "0001-com-ubuntu-server-jammy", "22_04-lts-gen2", "latest")
+NO_CACHE = CachePolicy(reuse=False, keep=Keep.NONE)
+
+
+def script(number: int, text: str, *, name: str = "") -> Step:
+    body = f"#!/bin/sh -e\n{text}\n"
+    return Step(number, name or f"step-{number}", "Shell", (Run(Inline(body), Shell.SH, RunAs.BUILD_USER),), ORIGIN)
+
+
+class AzureWorld:
+    """A simulator with a result group and a gallery, and builds in it."""
+
+    def __init__(self, simulator: Simulator, folder: Path, sdk: Sdk) -> None:
+        self.simulator = simulator
+        self.folder = folder
+        self.sdk = sdk
+        self.events: list[Event] = []
+        sdk.resource.resource_groups.create_or_update("results", {"location": "eastus"})
+        self.definition = self.gallery("web", features=())
+        self.before = set(simulator.resources())
+
+    def gallery(
+        self, name: str, features: tuple[tuple[str, str], ...] = (), location: str = "eastus", **facts: Any
+    ) -> str:
+        """An image definition in the gallery `images` of the group `results`; its id."""
+        galleries, images = self.sdk.compute.galleries, self.sdk.compute.gallery_images
+        galleries.begin_create_or_update("results", f"images_{location}", {"location": location}).result()
+        properties = {
+            "osType": "Linux", "osState": "Generalized", "hyperVGeneration": "V2",
+            "identifier": {"publisher": "me", "offer": "test", "sku": f"{name}-{fresh_name(4)}"},
+            "features": [{"name": key, "value": value} for key, value in features],
+        } | facts  # fmt: skip
+        made = images.begin_create_or_update(
+            "results", f"images_{location}", name, {"location": location, "properties": properties}
+        ).result()
+        return str(made.id)
+
+    # --- plans ---
+
+    def plan(self, *scripts: str, targets: tuple[Target, ...] | None = None, **more: Any) -> Plan:
+        machine = more.pop("machine", MachineSpec())
+        return replace(
+            Plan(
+                name="web",
+                origin=ORIGIN,
+                source=UBUNTU,
+                machine=replace(machine, location="eastus"),
+                steps=tuple(script(number, text) for number, text in enumerate(scripts, start=1)),
+                validation=Validation(),
+                optimization=Optimization(),
+                targets=targets if targets is not None else (self.shared(),),
+                azure=AzureSettings(subscription_id=self.simulator.subscription, resource_group="results"),
+            ),
+            **more,
+        )
+
+    def shared(self, **more: Any) -> SharedImageTarget:
+        return SharedImageTarget(
+            **(
+                {"run_output_name": "gallery", "gallery_image_id": self.definition, "versioning": LatestVersioning()}
+                | more
+            )
+        )
+
+    def managed(self, name: str = "web", **more: Any) -> ManagedImageTarget:
+        image = f"/subscriptions/{self.simulator.subscription}/resourceGroups/results/providers/Microsoft.Compute/images/{name}"
+        return ManagedImageTarget(**({"run_output_name": "managed", "image_id": image, "location": "eastus"} | more))
+
+    def vhd(self, **more: Any) -> VhdTarget:
+        return VhdTarget(**({"run_output_name": "vhd"} | more))
+
+    # --- builds ---
+
+    def settings(self, **choices: Any) -> Settings:
+        given, simulator = self.simulator.credentials, self.simulator
+        work = self.folder / f"build-{fresh_name(6)}"
+        work.mkdir()
+        options = {
+            "arm_endpoint": simulator.url, "authority_host": simulator.url, "ca_bundle": str(simulator.authority),
+            "agent_address": "127.0.0.1",
+        }  # fmt: skip
+        return Settings(
+            home=self.folder, work=work, subscription_id=simulator.subscription,
+            sign_in=SignIn(ClientSecret(given.client, given.tenant, Secret("secret", given.secret))),
+            azure=AzureChoices(**(options | choices)),
+        )  # fmt: skip
+
+    def platform(self, settings: Settings | None = None) -> AzurePlatform:
+        return AzurePlatform(settings or self.settings(), self.events.append, SystemClock())
+
+    def build(self, plan: Plan, policy: CachePolicy = NO_CACHE, **choices: Any) -> BuildResult:
+        settings = self.settings(**choices)
+        ledger = Ledger(settings.work / "ledger.jsonl")
+        try:
+            return build(
+                plan,
+                platform=self.platform(settings),
+                staging=DirectoryStaging(settings.work / "staging"),
+                ledger=ledger,
+                emit=self.events.append,
+                clock=SystemClock(),
+                policy=policy,
+                build_id=settings.work.name,
+            )
+        finally:
+            self.pending = ledger.pending()
+            ledger.close()
+
+    # --- what can be seen ---
+
+    @property
+    def lines(self) -> list[str]:
+        """What the guests printed."""
+        return [event.line for event in self.events if isinstance(event, Output)]
+
+    @property
+    def notes(self) -> list[str]:
+        return [event.message for event in self.events if isinstance(event, Note)]
+
+    def left(self) -> set[str]:
+        """What is there now and was not there before, but for results."""
+        return set(self.simulator.resources()) - self.before
