@@ -243,7 +243,7 @@ def _temporary_root(folder: Path) -> Iterator[str]:
 def _explained(error: tools.ToolError, mirror: Mirror) -> PlatformError:
     said = "\n".join(error.tail)
     hint = error.hint
-    if "/etc/subuid" in said or "/etc/subgid" in said or "newuidmap" in said or "unshare" in said:
+    if "/etc/subuid" in said or "/etc/subgid" in said or "newuidmap" in said or "unshare mode" in said:
         hint = (
             "without root, mmdebstrap needs a range of ids for you: "
             "usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER"
@@ -252,7 +252,8 @@ def _explained(error: tools.ToolError, mirror: Mirror) -> PlatformError:
         hint = f"is {mirror.main} right? IMAGEWRIGHT_DEBIAN_MIRROR names another mirror"
     elif "GPG" in said or "NO_PUBKEY" in said or "not signed" in said:
         hint = "install debian-archive-keyring"
-    return PlatformError(f"Debian was not bootstrapped: {error.message}", hint=hint)
+    worth = [f"  {line}" for line in error.tail if not line.startswith("I: ")]
+    return PlatformError("\n".join(["Debian was not bootstrapped: mmdebstrap failed:", *worth[-12:]]), hint=hint)
 
 
 def _esp_uuid(release: DebianRelease) -> str:
