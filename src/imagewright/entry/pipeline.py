@@ -58,10 +58,12 @@ def main(runner: Runner, arguments: Sequence[str]) -> int:
     job = Job(runner, show, log)
     try:
         with cancellable(), crashes_saved(Options().home, show.text, clock):
-            return job.cleanup() if list(arguments) == ["cleanup"] else job.build()
-    except ExceptionGroup as group:
-        for each in group.exceptions:
-            log.error(each if isinstance(each, ImagewrightError) else OptionsError(str(each)))
+            try:
+                return job.cleanup() if list(arguments) == ["cleanup"] else job.build()
+            except ExceptionGroup as group:
+                problems = [each for each in group.exceptions if isinstance(each, ImagewrightError)]
+        for each in problems:
+            log.error(each)
         return job.refused(OptionsError.exit_code)
     except ImagewrightError as error:
         log.error(error)

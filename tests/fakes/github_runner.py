@@ -1,0 +1,217 @@
+"""Executes steps as GitHub's runner does: its environment, its file commands, its shells, its signals."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+from expressions import evaluate, interpolate
+from runner_grammar import Command, github_commands, github_file
+
+BASH = ("bash", "--noprofile", "--norc", "-e", "-o", "pipefail")
+INTERRUPT_SECONDS = 7.5
+TERMINATE_SECONDS = 2.5
+
+
+@dataclass
+class Done:
+    """What came of one step. `seconds` is how long it lived after it was asked to stop."""
+
+    code: int
+    log: str
+    outputs: dict[str, str]
+    seconds: float = 0.0
+    signals: int = 0
+
+    @property
+    def commands(self) -> list[Command]:
+        return github_commands(self.log)
+
+
+@dataclass
+class Runner:
+    """One job on one runner. `cancel_when` is asked with the log so far; true stops the running step."""
+
+    root: Path
+    environment: dict[str, str]
+    actions: dict[str, Path] = field(default_factory=dict)
+    cancel_when: Callable[[str], bool] | None = None
+    status: str = "success"
+    contexts: dict[str, Any] = field(default_factory=dict)
+    steps: dict[str, Done] = field(default_factory=dict)
+    summary: str = ""
+    masked: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.temp = self.root / "_temp"
+        self.workspace = self.root / "workspace"
+        for directory in (self.temp, self.workspace):
+            directory.mkdir(parents=True, exist_ok=True)
+        self._files = 0
+
+    @property
+    def log(self) -> str:
+        return "".join(done.log for done in self.steps.values())
+
+    def job(self, steps: list[dict[str, Any]], **contexts: Any) -> str:
+        """Run the steps of a job; returns its status."""
+        self.contexts |= contexts
+        whole = self._contexts({})
+        for number, step in enumerate(steps):
+            self._step(step, f"step-{number}", whole, self.workspace)
+        return self.status
+
+    def outputs(self, step: str) -> dict[str, str]:
+        return self.steps[step].outputs
+
+    def _step(self, step: Mapping[str, Any], name: str, contexts: dict[str, Any], action_path: Path) -> None:
+        condition = str(step.get("if", "success()")).removeprefix("${{").removesuffix("}}")
+        always = any(word in condition for word in ("always()", "failure()", "cancelled()"))
+        if not evaluate(condition, contexts) or (self.status != "success" and not always):
+            return
+        identity = str(step.get("id", name))
+        environment = {key: interpolate(value, contexts) for key, value in {**(step.get("env") or {})}.items()}
+        if "uses" in step:
+            self._uses(step, identity, contexts, environment)
+            return
+        done = self._run(interpolate(step["run"], contexts), {**environment, "GITHUB_ACTION_PATH": str(action_path)})
+        self.steps[identity] = done
+        contexts["steps"][identity] = {"outputs": done.outputs}
+        if done.code != 0:
+            self.status = "cancelled" if done.signals else "failure"
+
+    def _uses(
+        self, step: Mapping[str, Any], identity: str, contexts: dict[str, Any], environment: dict[str, str]
+    ) -> None:
+        uses = str(step["uses"]).partition("@")[0]
+        if uses not in self.actions:
+            self.steps[identity] = Done(0, f"(passed over: {uses})\n", {})
+            return
+        path = self.actions[uses]
+        action = yaml.safe_load((path / "action.yml").read_text("utf-8"))
+        declared = {name: str(each.get("default", "")) for name, each in action["inputs"].items()}
+        given = {name: interpolate(value, contexts) for name, value in (step.get("with") or {}).items()}
+        unexpected = sorted(set(given) - set(declared))
+        log = f"Unexpected input(s) {unexpected}\n" if unexpected else ""
+        inner = self._contexts({**declared, **given})
+        inner["github"] = {**contexts.get("github", {}), "action_path": str(path)}
+        before = set(self.steps)
+        for number, each in enumerate(action["runs"]["steps"]):
+            self._step(
+                {**each, "env": {**environment, **(each.get("env") or {})}}, f"{identity}.{number}", inner, path
+            )
+        mine = [self.steps[name] for name in self.steps if name not in before]
+        outputs = {name: interpolate(each["value"], inner) for name, each in action["outputs"].items()}
+        for name in [name for name in self.steps if name not in before]:
+            self.steps[f"{identity}/{name}"] = self.steps.pop(name)
+        worst = next((done.code for done in mine if done.code), 0)
+        self.steps[identity] = Done(worst, log, outputs)
+        contexts["steps"][identity] = {"outputs": outputs}
+
+    def _contexts(self, inputs: Mapping[str, str]) -> dict[str, Any]:
+        return {
+            "inputs": dict(inputs),
+            "steps": {},
+            "runner": {"temp": str(self.temp), "os": "Linux"},
+            "job": _Status(self),
+            **self.contexts,
+        }
+
+    def _run(self, script: str, environment: dict[str, str]) -> Done:
+        self._files += 1
+        names = ("GITHUB_OUTPUT", "GITHUB_ENV", "GITHUB_PATH", "GITHUB_STATE", "GITHUB_STEP_SUMMARY")
+        files = {name: self.temp / "_runner_file_commands" / f"{name.lower()}_{self._files}" for name in names}
+        for file in files.values():
+            file.parent.mkdir(exist_ok=True)
+            file.touch()
+        body = self.temp / f"script-{self._files}.sh"
+        body.write_text(script + "\n")
+        variables = {
+            **self.environment,
+            "CI": "true",
+            "GITHUB_ACTIONS": "true",
+            "GITHUB_WORKSPACE": str(self.workspace),
+            "RUNNER_TEMP": str(self.temp),
+            "RUNNER_OS": "Linux",
+            **environment,
+            **{name: str(file) for name, file in files.items()},
+        }
+        code, log, seconds, signals = self._execute([*BASH, str(body)], variables)
+        masks = [command.message for command in github_commands(log, whole=False) if command.name == "add-mask"]
+        self.masked += masks
+        self.summary += files["GITHUB_STEP_SUMMARY"].read_text("utf-8")
+        self.environment |= github_file(files["GITHUB_ENV"])
+        return Done(code, log, github_file(files["GITHUB_OUTPUT"]), seconds, signals)
+
+    def _execute(self, command: list[str], environment: dict[str, str]) -> tuple[int, str, float, int]:
+        """SIGINT, 7.5 s, SIGTERM, 2.5 s, kill: to the entry process alone."""
+        file = self.temp / f"log-{self._files}"
+        with file.open("wb") as stream:
+            process = subprocess.Popen(
+                command,
+                cwd=self.workspace,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        signals = 0
+        asked = 0.0
+        while process.poll() is None:
+            now = time.monotonic()
+            if not signals and self.cancel_when and self.cancel_when(file.read_text("utf-8", errors="replace")):
+                asked, signals = now, 1
+                process.send_signal(signal.SIGINT)
+            elif signals == 1 and now - asked > INTERRUPT_SECONDS:
+                signals = 2
+                process.send_signal(signal.SIGTERM)
+            elif signals == 2 and now - asked > INTERRUPT_SECONDS + TERMINATE_SECONDS:
+                signals = 3
+                process.kill()
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(0.02)
+        seconds = time.monotonic() - asked if signals else 0.0
+        if signals:
+            self.cancel_when = None
+        return process.returncode, file.read_text("utf-8", errors="replace"), seconds, signals
+
+
+class _Status(dict[str, str]):
+    """`job.status`, looked up when it is asked for."""
+
+    def __init__(self, runner: Runner) -> None:
+        super().__init__()
+        self._runner = runner
+
+    def __getitem__(self, key: str) -> str:
+        return self._runner.status
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return self._runner.status if key == "status" else default
+
+
+def base_environment(**more: str) -> dict[str, str]:
+    """What a runner gives every step: no more of ours than a machine has."""
+    kept = {
+        name: os.environ[name] for name in ("PATH", "HOME", "LANG", "UV_CACHE_DIR", "TMPDIR") if name in os.environ
+    }
+    return {
+        **kept,
+        "GITHUB_REPOSITORY": "octo/images",
+        "GITHUB_RUN_ID": "17",
+        "GITHUB_RUN_ATTEMPT": "1",
+        "GITHUB_JOB": "image",
+        "GITHUB_SHA": "0123456789abcdef",
+        "GITHUB_SERVER_URL": "https://github.example",
+        "RUNNER_ENVIRONMENT": "github-hosted",
+        **more,
+    }
