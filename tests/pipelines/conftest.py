@@ -39,6 +39,12 @@ def uv(checkout: Path) -> None:
 
 
 @pytest.fixture
+def memory() -> dict[str, str]:
+    """What makes `platform: local` the platform in memory in another process."""
+    return MEMORY
+
+
+@pytest.fixture
 def runner(tmp_path: Path, checkout: Path, uv: None) -> Callable[..., Runner]:
     def make(**environment: str) -> Runner:
         home = {"IMAGEWRIGHT_HOME": str(tmp_path / "home"), "IMAGEWRIGHT_PLATFORM": "local"}

@@ -9,30 +9,11 @@ from typing import Any
 
 import pytest
 from github_runner import Runner
+from sample_template import template
 
 from imagewright.engine.ledger import pending
 
 Make = Callable[..., Runner]
-
-
-def template(*lines: str, customize: list[dict[str, Any]] | None = None) -> str:
-    body = {
-        "type": "Microsoft.VirtualMachineImages/imageTemplates",
-        "apiVersion": "2024-02-01",
-        "location": "westeurope",
-        "properties": {
-            "source": {
-                "type": "PlatformImage",
-                "publisher": "Debian",
-                "offer": "debian-12",
-                "sku": "12-gen2",
-                "version": "latest",
-            },
-            "customize": customize or [{"type": "Shell", "name": "script", "inline": list(lines)}],
-            "distribute": [{"type": "VHD", "runOutputName": "web"}],
-        },
-    }
-    return json.dumps(body, indent=2)
 
 
 def job(runner: Runner, **inputs: str) -> str:

@@ -56,18 +56,23 @@ def main(runner: Runner, arguments: Sequence[str]) -> int:
     )
     show.join(log)
     job = Job(runner, show, log)
+    cleans = list(arguments) == ["cleanup"]
+    home = Path(runner.environment.get("IMAGEWRIGHT_HOME") or Options().home)
     try:
-        with cancellable(), crashes_saved(Options().home, show.text, clock):
+        with cancellable(), crashes_saved(home, show.text, clock):
             try:
-                return job.cleanup() if list(arguments) == ["cleanup"] else job.build()
+                return job.cleanup() if cleans else job.build()
             except ExceptionGroup as group:
                 problems = [each for each in group.exceptions if isinstance(each, ImagewrightError)]
         for each in problems:
             log.error(each)
-        return job.refused(OptionsError.exit_code)
+        code = OptionsError.exit_code
     except ImagewrightError as error:
         log.error(error)
-        return job.refused(error.exit_code)
+        code = error.exit_code
+    if not cleans:
+        job.refused()
+    return code
 
 
 class Job:
@@ -149,11 +154,10 @@ class Job:
         self._set(outputs.of_none(outputs.SKIPPED, template=self.options.template, source=source))
         return 0
 
-    def refused(self, code: int) -> int:
+    def refused(self) -> None:
         """After an error that ended the job before there was a result."""
         file = str(self.options.result or "")
         self._set(outputs.of_none("failed", result_file=file if file and Path(file).exists() else ""))
-        return code
 
     # --- from inputs to what the app wants ---
 
@@ -324,13 +328,13 @@ class Job:
 
     def cleanup(self) -> int:
         """Finish what a cancelled or killed build of this job had no time for."""
-        request = self._request()
-        self.options = request.options
         ledgers = Noted(self.runner.temp / NOTED, self.options.home).ledgers()
         pending = [ledger for ledger in ledgers if ledger.is_file()]
         if not pending:
             self.log.say(["nothing is left to clean up"])
             return 0
+        request = read(self.runner.inputs(), self.runner.environment, lambda name, _: name, unknown=())
+        self.options = request.options
         left = 0
         for ledger in pending:
             report = app.cleanup(replace(self.options, ledger=ledger), self.show, sign_in=self._for_cleanup(request))

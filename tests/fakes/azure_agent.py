@@ -1,0 +1,152 @@
+"""Executes the task as the agent of Azure Pipelines does: its environment, its handler, its signals, its commands."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from runner_grammar import Command, azure_commands
+
+INTERRUPT_SECONDS = 7.5
+TERMINATE_SECONDS = 2.5
+
+
+@dataclass
+class Ran:
+    """One handler that ran. `seconds` is how long it lived after it was asked to stop."""
+
+    code: int
+    log: str
+    seconds: float = 0.0
+    signals: int = 0
+
+    @property
+    def commands(self) -> list[Command]:
+        return azure_commands(self.log)
+
+    @property
+    def result(self) -> str:
+        """`Succeeded` unless the handler said otherwise, or broke."""
+        said = [each.properties["result"] for each in self.commands if each.name == "task.complete"]
+        return said[-1] if said else ("Succeeded" if self.code == 0 else "Failed")
+
+    @property
+    def issues(self) -> list[str]:
+        return [
+            each.message
+            for each in self.commands
+            if each.name == "task.logissue" and each.properties["type"] == "error"
+        ]
+
+
+@dataclass
+class Agent:
+    """One job on one agent. The task's folder is `task`, its inputs are given by name."""
+
+    root: Path
+    task: Path
+    environment: dict[str, str] = field(default_factory=dict)
+    cancel_when: Callable[[str], bool] | None = None
+    variables: dict[str, str] = field(default_factory=dict)
+    outputs: dict[str, str] = field(default_factory=dict)
+    summaries: list[str] = field(default_factory=list)
+    tags: list[str] = field(default_factory=list)
+    secrets: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.temp, self.sources = self.root / "_temp", self.root / "s"
+        for directory in (self.temp, self.sources):
+            directory.mkdir(parents=True, exist_ok=True)
+
+    def run(self, inputs: Mapping[str, str] | None = None, **more: str) -> Ran:
+        return self._handle("execution", {**(inputs or {}), **more})
+
+    def after(self, inputs: Mapping[str, str] | None = None, **more: str) -> Ran:
+        """The handler of postjobexecution, with the same inputs."""
+        return self._handle("postjobexecution", {**(inputs or {}), **more})
+
+    def _handle(self, phase: str, inputs: Mapping[str, str]) -> Ran:
+        manifest = json.loads((self.task / "task.json").read_text("utf-8"))
+        target = self.task / manifest[phase]["Node20_1"]["target"]
+        defaults = {each["name"]: str(each.get("defaultValue", "")) for each in manifest["inputs"]}
+        given = {**defaults, **inputs}
+        names = {name: re.sub(r"[. ]", "_", name).upper() for name in given}
+        environment = {
+            **_machine(),
+            "TF_BUILD": "True",
+            "AGENT_TEMPDIRECTORY": str(self.temp),
+            "AGENT_TOOLSDIRECTORY": str(self.root / "_tool"),
+            "AGENT_OS": "Linux",
+            "SYSTEM_DEFAULTWORKINGDIRECTORY": str(self.sources),
+            "BUILD_SOURCESDIRECTORY": str(self.sources),
+            "SYSTEM_HOSTTYPE": "build",
+            "SYSTEM_COLLECTIONURI": "https://dev.azure.example/octo/",
+            "SYSTEM_TEAMPROJECT": "shop",
+            "BUILD_BUILDID": "42",
+            "SYSTEM_JOBATTEMPT": "1",
+            "VSTS_PUBLIC_VARIABLES": json.dumps(["system.hostType", "input.of.mine"]),
+            "INPUT_OF_MINE": "a pipeline variable",
+            **self.environment,
+            **{f"INPUT_{names[name]}": value for name, value in given.items() if value},
+        }
+        ran = self._execute(["node", str(target)], environment)
+        self._obey(ran.commands)
+        return ran
+
+    def _obey(self, commands: list[Command]) -> None:
+        for command in commands:
+            match command.name:
+                case "task.setvariable" if command.properties.get("isoutput") == "true":
+                    self.outputs[command.properties["variable"]] = command.message
+                case "task.setvariable":
+                    self.variables[command.properties["variable"]] = command.message
+                case "task.uploadsummary":
+                    self.summaries.append(Path(command.message).read_text("utf-8"))
+                case "task.setsecret":
+                    self.secrets.append(command.message)
+                case "build.addbuildtag":
+                    assert ":" not in command.message
+                    self.tags.append(command.message)
+
+    def _execute(self, command: list[str], environment: dict[str, str]) -> Ran:
+        file = self.root / "log"
+        with file.open("wb") as stream:
+            process = subprocess.Popen(
+                command,
+                cwd=self.sources,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        signals, asked = 0, 0.0
+        while process.poll() is None:
+            now = time.monotonic()
+            if not signals and self.cancel_when and self.cancel_when(file.read_text("utf-8", errors="replace")):
+                asked, signals = now, 1
+                process.send_signal(signal.SIGINT)
+            elif signals == 1 and now - asked > INTERRUPT_SECONDS:
+                signals = 2
+                process.send_signal(signal.SIGTERM)
+            elif signals == 2 and now - asked > INTERRUPT_SECONDS + TERMINATE_SECONDS:
+                signals = 3
+                process.kill()
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(0.02)
+        seconds = time.monotonic() - asked if signals else 0.0
+        self.cancel_when = None if signals else self.cancel_when
+        return Ran(process.returncode, file.read_text("utf-8", errors="replace"), seconds, signals)
+
+
+def _machine() -> dict[str, str]:
+    names = ("PATH", "HOME", "LANG", "UV_CACHE_DIR", "TMPDIR")
+    return {name: os.environ[name] for name in names if name in os.environ}
