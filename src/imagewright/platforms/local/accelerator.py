@@ -18,7 +18,7 @@ from imagewright.platforms.local import accelerator_probe
 
 KVM = Path("/dev/kvm")
 _KVM_CPUS = ("host", "max", "qemu64")
-_TCG_CPU = "max"
+_TCG_CPU = "max,la57=off,erms=off"  # five-level paging and `rep movsb` are slow to emulate
 
 
 @dataclass(frozen=True, slots=True)
