@@ -10,7 +10,7 @@ from armsim import Simulator
 from sdk import Sdk
 
 from imagewright.core.actions import Inline, Run, RunAs, Shell
-from imagewright.core.clock import SystemClock, fresh_name
+from imagewright.core.clock import Deadline, SystemClock, fresh_name
 from imagewright.core.credential import ClientSecret, SignIn
 from imagewright.core.events import Event, Note, Output
 from imagewright.core.origin import Origin
@@ -146,6 +146,10 @@ class AzureWorld:
         finally:
             self.pending = ledger.pending()
             ledger.close()
+
+    @staticmethod
+    def deadline() -> Deadline:
+        return Deadline.after(SystemClock(), 120, "the test")
 
     # --- what can be seen ---
 

@@ -5,6 +5,7 @@ What comes back is plain JSON data: no vendor type leaves this file.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -120,6 +121,9 @@ class Operation:
     def __init__(self, doing: str, poller: Any) -> None:
         self._doing = doing
         self._poller = poller
+        self._over = threading.Event()
+        if not poller.done():
+            poller.add_done_callback(lambda _: self._over.set())
 
     def wait(self) -> Any:
         """Its result as JSON data, when it has ended well; otherwise our error."""
@@ -131,9 +135,8 @@ class Operation:
             raise errors.translate(error, self._doing) from error
 
     def ended(self, seconds: float) -> bool:
-        """Whether it has ended, after at most `seconds`."""
-        self._poller.wait(seconds)
-        return bool(self._poller.done())
+        """Whether it has ended, well or not, after at most `seconds`."""
+        return bool(self._poller.done()) or self._over.wait(seconds) or bool(self._poller.done())
 
 
 def together(*works: Callable[[], Result]) -> list[Result]:

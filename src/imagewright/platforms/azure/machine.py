@@ -185,24 +185,38 @@ class AzureMachine:
             deadline,
             lambda c, k: c.compute.virtual_machines.begin_power_off(body.place.group, body.name, **k),
         )
-        if key:
-            state = self._store.keep(
-                self._state(key, checkpoints.DISK), body.disks, "captured", self._owner, deadline
-            )
-            self._tell("the captured disk")
-            snapshots = state.snapshots
+        snapshots = self._kept(key, deadline) if key else ()
+        if snapshots:
             self._done_with(deadline)
         else:
-            rows: list[Json] = together(
-                *(
-                    lambda number=number, disk=disk: checkpoints.snapshot(
-                        self._arm, body.place, f"{body.name}-captured-{number}", disk, deadline
-                    )
-                    for number, disk in enumerate(body.disks)
-                )
-            )
-            snapshots = tuple(row["id"] for row in rows)
+            snapshots = self._taken(deadline)
         return disk_of(self._state(key, checkpoints.DISK), snapshots)
+
+    def _kept(self, key: str, deadline: Deadline) -> tuple[str, ...]:
+        """The disks in the cache group; none of them when the cache cannot take them."""
+        state = self._state(key, checkpoints.DISK)
+        try:
+            kept = self._store.keep(state, self._body.disks, "captured", self._owner, deadline)
+        except PlatformError as error:
+            self._emit(
+                Note(f"the captured disk is not kept: {error}", Level.WARNING, error.hint or "the build goes on")
+            )
+            return ()
+        self._tell("the captured disk")
+        return kept.snapshots
+
+    def _taken(self, deadline: Deadline) -> tuple[str, ...]:
+        """The disks in the group of the build, gone with it."""
+        body = self._body
+        rows: list[Json] = together(
+            *(
+                lambda number=number, disk=disk: checkpoints.snapshot(
+                    self._arm, body.place, f"{body.name}-captured-{number}", disk, deadline
+                )
+                for number, disk in enumerate(body.disks)
+            )
+        )
+        return tuple(row["id"] for row in rows)
 
 
 def disk_of(state: State, snapshots: tuple[str, ...]) -> Disk:

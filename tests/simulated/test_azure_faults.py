@@ -1,0 +1,260 @@
+"""What Azure refuses, forgets or takes away: the right class of error, its remedy, and nothing left."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from armsim import Simulator
+from armsim import faults as fault
+from armsim.problems import ArmError
+from azure_world import AzureWorld
+from sdk import Sdk
+
+from imagewright.core.plan import ExplicitVersion, MachineSpec, PlatformImage, PurchasePlan, TargetRegion
+from imagewright.core.result import RunState
+
+
+@pytest.fixture
+def world(simulator: Simulator, sdk: Sdk, tmp_path: Path) -> Iterator[AzureWorld]:
+    yield AzureWorld(simulator, tmp_path, sdk)
+    assert simulator.cloud.mistakes == []
+
+
+# --- before anything is created ---
+
+
+def _refused(world: AzureWorld, *said: str, kind: str, **plan: Any) -> None:
+    before = len(world.simulator.requests)
+    choices = plan.pop("choices", {})
+    result = world.build(world.plan("true", **plan), **choices)
+    assert result.failure is not None
+    text = f"{result.failure.message} | {result.failure.hint}"
+    assert (result.failure.kind, [each for each in said if each not in text]) == (kind, []), text
+    written = [request.path for request in world.simulator.requests[before:] if request.method in ("PUT", "POST")]
+    assert written == []
+    assert world.left() == set()
+
+
+def test_quota_is_looked_at_first(world: AzureWorld) -> None:
+    world.simulator.sizes.limits["cores"] = 1
+    _refused(world, "needs 2 cores", "Total Regional vCPUs", "ask for more quota", kind="QuotaError")
+
+
+def test_a_restricted_size_names_the_remedy(world: AzureWorld) -> None:
+    world.simulator.sizes.restrict("Standard_D4s_v5", "eastus")
+    _refused(
+        world, "Standard_D4s_v5 is restricted in eastus", "--fallback-size", kind="QuotaError",
+        machine=MachineSpec(vm_size="Standard_D4s_v5"),
+    )  # fmt: skip
+
+
+def test_a_size_that_does_not_fit_the_image(world: AzureWorld) -> None:
+    _refused(world, "does not boot generation V2", kind="QuotaError", machine=MachineSpec(vm_size="Standard_D1_v2"))
+
+
+def test_terms_that_are_not_accepted(world: AzureWorld) -> None:
+    flatcar = PlatformImage(
+        "kinvolk", "flatcar-container-linux-free", "stable-gen2", "latest",
+        PurchasePlan("stable-gen2", "flatcar-container-linux-free", "kinvolk"),
+    )  # fmt: skip
+    _refused(world, "terms", "az vm image terms accept", kind="PlatformError", source=flatcar)
+
+
+def test_a_source_that_is_not_there(world: AzureWorld) -> None:
+    _refused(
+        world,
+        "Canonical:nothing:here",
+        kind="PlatformError",
+        source=PlatformImage("Canonical", "nothing", "here", "latest"),
+    )
+
+
+def test_a_version_that_exists_is_not_overwritten(world: AzureWorld) -> None:
+    target = world.shared(versioning=ExplicitVersion("1.2.3"))
+    assert world.build(world.plan("true", targets=(target,))).state is RunState.SUCCEEDED
+    world.before = set(world.simulator.resources())
+    _refused(world, "1.2.3", "exists already", kind="DistributionError", targets=(target,))
+
+
+def test_a_definition_of_another_kind(world: AzureWorld) -> None:
+    other = world.gallery("gen1", hyperVGeneration="V1")
+    world.before = set(world.simulator.resources())
+    target = world.shared(gallery_image_id=other)
+    _refused(world, "hyperVGeneration V1, the image is V2", kind="DistributionError", targets=(target,))
+
+
+def test_a_gallery_that_is_not_there(world: AzureWorld) -> None:
+    target = world.shared(gallery_image_id=world.definition.replace("/images/web", "/images/nothing"))
+    _refused(
+        world, "no image definition", "az sig image-definition create", kind="DistributionError", targets=(target,)
+    )
+
+
+# --- capacity ---
+
+
+def test_a_size_without_capacity_is_replaced_by_the_next(world: AzureWorld) -> None:
+    world.simulator.sizes.fill("Standard_D2ds_v4", "eastus")
+    result = world.build(world.plan("true"))
+    assert result.state is RunState.SUCCEEDED, result.failure
+    assert any("Standard_D2ds_v5" in note for note in world.notes)
+    assert world.left() == {result.run_outputs[0].artifact_id}
+
+
+def test_zones_are_tried_in_their_order(world: AzureWorld) -> None:
+    world.simulator.sizes.fill("Standard_D2s_v5", "eastus", "1", "2")
+    plan = world.plan("true", machine=MachineSpec(vm_size="Standard_D2s_v5"))
+    result = world.build(plan, zones=("1", "2", "3"))
+    assert result.state is RunState.SUCCEEDED, result.failure
+    assert any("Standard_D2s_v5 in zone 3" in note for note in world.notes)
+
+
+def test_no_capacity_anywhere_is_said(world: AzureWorld) -> None:
+    world.simulator.sizes.fill("Standard_D2s_v5", "eastus")
+    result = world.build(world.plan("true", machine=MachineSpec(vm_size="Standard_D2s_v5")))
+    assert result.failure is not None
+    assert (result.failure.kind, "AllocationFailed" in result.failure.message) == ("QuotaError", True)
+    assert "--fallback-size" in result.failure.hint
+    assert world.left() == set()
+
+
+# --- in the middle ---
+
+PUTS = (".*/resourcegroups/IT_[^/]*", ".*/virtualNetworks/.*", ".*/networkInterfaces/.*", ".*/virtualMachines/[^/]*", ".*/snapshots/.*", ".*/versions/.*")  # fmt: skip
+
+
+@pytest.mark.parametrize("path", PUTS)
+@pytest.mark.parametrize(
+    "make", [fault.throttled, fault.conflict, fault.server_error, fault.unavailable, fault.dropped]
+)
+def test_a_passing_trouble_is_survived(world: AzureWorld, make: Callable[..., fault.Fault], path: str) -> None:
+    world.simulator.faults.add(make(path, "PUT"))
+    result = world.build(world.plan("true"))
+    assert result.state is RunState.SUCCEEDED, result.failure
+    assert world.left() == {result.run_outputs[0].artifact_id}
+
+
+@pytest.mark.parametrize("path", PUTS[1:])
+def test_a_connection_that_drops_after_the_request_was_taken(world: AzureWorld, path: str) -> None:
+    world.simulator.faults.add(fault.dropped(path, "PUT", when="after"))
+    result = world.build(world.plan("true"))
+    assert result.state is RunState.SUCCEEDED, result.failure
+    assert world.left() == {result.run_outputs[0].artifact_id}
+
+
+@pytest.mark.parametrize("path", PUTS[1:])
+def test_an_operation_that_fails_is_told_and_leaves_nothing(world: AzureWorld, path: str) -> None:
+    error = ArmError(200, "InternalExecutionError", "An internal execution error occurred.")
+    world.simulator.faults.add(fault.failing(path, error))
+    result = world.build(world.plan("true"))
+    assert result.failure is not None
+    assert "InternalExecutionError" in result.failure.message
+    assert result.failure.exit_code == (5 if "versions" in path else 6)
+    assert world.left() == set()
+
+
+@pytest.mark.parametrize("path", PUTS)
+def test_a_policy_is_named(world: AzureWorld, path: str) -> None:
+    world.simulator.faults.add(fault.policy_denied(path, "no-such-things-here"))
+    result = world.build(world.plan("true"))
+    assert result.failure is not None
+    assert "no-such-things-here" in result.failure.message
+    assert world.left() == set()
+
+
+def test_a_revoked_role_is_told_with_its_action(world: AzureWorld) -> None:
+    roles = world.simulator.roles
+
+    def revoke() -> None:
+        roles.not_actions = ["Microsoft.Compute/snapshots/write"]
+
+    world.simulator.faults.add(fault.Fault(".*/powerOff", "POST", then=revoke))
+    result = world.build(world.plan("true"))
+    assert result.failure is not None
+    assert result.failure.kind == "AuthenticationError"
+    assert "Microsoft.Compute/snapshots/write" in result.failure.message
+    assert "imagewright doctor" in result.failure.hint
+    assert world.left() == set()
+
+
+def test_an_expired_token_is_renewed(world: AzureWorld) -> None:
+    world.simulator.tokens.lifetime = 1
+    result = world.build(world.plan("sleep 1"))
+    assert result.state is RunState.SUCCEEDED, result.failure
+
+
+def test_a_locked_group_is_left_behind_and_said(world: AzureWorld) -> None:
+    def lock() -> None:
+        (group,) = [each for each in world.simulator.resources() if "/IT_" in each and each.count("/") == 4]
+        world.simulator.lock(group)
+
+    world.simulator.faults.add(fault.Fault(".*/powerOff", "POST", then=lock))
+    result = world.build(world.plan("true"))
+    assert result.state is RunState.SUCCEEDED, result.failure
+    assert len(result.left_behind) == 1
+    assert any("ScopeLocked" in note for note in world.notes)
+    assert [owned.kind for owned in world.pending] == ["resource-group"]
+    world.simulator.cloud.locks.clear()
+    world.platform().delete(world.pending[0], world.deadline())
+    assert world.left() == {result.run_outputs[0].artifact_id}
+
+
+def test_one_target_that_fails_does_not_stop_the_others(world: AzureWorld) -> None:
+    error = ArmError(200, "InternalExecutionError", "An internal execution error occurred.")
+    world.simulator.faults.add(fault.failing(".*/images/web", error))
+    result = world.build(world.plan("true", targets=(world.managed(), world.shared())))
+    assert result.state is RunState.PARTIALLY_SUCCEEDED
+    assert [output.name for output in result.run_outputs] == ["gallery"]
+    assert world.left() == {result.run_outputs[0].artifact_id}
+
+
+def test_regions_and_replicas(world: AzureWorld) -> None:
+    regions = (TargetRegion("eastus", 2, "Standard_ZRS"), TargetRegion("West US 2"))
+    target = world.shared(regions=regions, exclude_from_latest=True, tags=(("team", "web"),))
+    result = world.build(world.plan("true", targets=(target,)), end_of_life_days=90)
+    assert result.state is RunState.SUCCEEDED, result.failure
+    made = world.simulator.resource(result.run_outputs[0].artifact_id)
+    profile = made.properties["publishingProfile"]
+    assert [(each["name"], each["regionalReplicaCount"]) for each in profile["targetRegions"]] == [
+        ("East US", 2),
+        ("West US 2", 1),
+    ]
+    assert profile["excludeFromLatest"] is True
+    assert profile["endOfLifeDate"]
+    assert made.body["tags"] == {"team": "web"}
+
+
+def test_a_gallery_elsewhere_gets_a_copy_of_the_disk(world: AzureWorld) -> None:
+    there = world.gallery("far", location="westus2")
+    world.before = set(world.simulator.resources())
+    result = world.build(world.plan("true", targets=(world.shared(gallery_image_id=there),)))
+    assert result.state is RunState.SUCCEEDED, result.failure
+    assert world.left() == {result.run_outputs[0].artifact_id}
+
+
+def test_a_trusted_launch_source_goes_to_a_gallery_that_supports_it(world: AzureWorld) -> None:
+    supported = world.gallery("trusted", (("SecurityType", "TrustedLaunch"),))
+    first = world.build(world.plan("true", targets=(world.shared(gallery_image_id=supported),)))
+    assert first.state is RunState.SUCCEEDED, first.failure
+    from imagewright.core.plan import SharedImageVersion
+
+    source = SharedImageVersion(first.run_outputs[0].artifact_id)
+    world.before = set(world.simulator.resources())
+    _refused(
+        world, "cannot hold a trusted launch", kind="DistributionError", source=source, targets=(world.managed(),)
+    )
+    result = world.build(world.plan("echo ran", source=source, targets=(world.shared(gallery_image_id=supported),)))
+    assert result.state is RunState.SUCCEEDED, result.failure
+    assert result.run_outputs[0].version == "0.0.2"
+
+
+def test_a_build_that_may_not_wait_so_long_says_so_at_once(world: AzureWorld) -> None:
+    world.simulator.faults.add(fault.throttled(".*/virtualMachines/[^/]*", "PUT", seconds=1200))
+    result = world.build(world.plan("true", timeout=300.0))
+    assert result.failure is not None
+    assert result.failure.kind == "BuildTimeoutError"
+    assert "1200 s" in result.failure.message
+    assert world.left() == set()
