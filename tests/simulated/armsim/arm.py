@@ -161,6 +161,8 @@ class Front:
             "Cache-Control": "no-cache",
         } | (rates.headers(method, parse(path)) if answer.status < 400 else {})
         answer.headers = shared | answer.headers
+        if isinstance(answer.body, (dict, list)):
+            answer.headers.setdefault("Content-Type", "application/json; charset=utf-8")
         response = _json(answer)
         shown = answer.body if isinstance(answer.body, (dict, list)) else None
         self.cloud.log.add(

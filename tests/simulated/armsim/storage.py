@@ -120,7 +120,7 @@ class Accounts(Kind):
     def do_listkeys(self, call: Call, resource: Resource) -> Answer:
         key = base64.b64encode(call.cloud.blobs.open(resource.name)).decode()
         return Answer(
-            200, {"keys": [{"keyName": "key1", "value": key, "permissions": "FULL", "creationTime": stamp()}]}
+            200, {"keys": [{"keyName": "key1", "value": key, "permissions": "Full", "creationTime": stamp()}]}
         )
 
 
