@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 import subprocess
@@ -13,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from machine import machine
 from runner_grammar import Command, azure_commands
 
 INTERRUPT_SECONDS = 7.5
@@ -80,7 +80,7 @@ class Agent:
         given = {**defaults, **inputs}
         names = {name: re.sub(r"[. ]", "_", name).upper() for name in given}
         environment = {
-            **_machine(),
+            **machine(),
             "TF_BUILD": "True",
             "AGENT_TEMPDIRECTORY": str(self.temp),
             "AGENT_TOOLSDIRECTORY": str(self.root / "_tool"),
@@ -145,8 +145,3 @@ class Agent:
         seconds = time.monotonic() - asked if signals else 0.0
         self.cancel_when = None if signals else self.cancel_when
         return Ran(process.returncode, file.read_text("utf-8", errors="replace"), seconds, signals)
-
-
-def _machine() -> dict[str, str]:
-    names = ("PATH", "HOME", "LANG", "UV_CACHE_DIR", "TMPDIR")
-    return {name: os.environ[name] for name in names if name in os.environ}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import time
@@ -14,6 +13,7 @@ from typing import Any
 
 import yaml
 from expressions import evaluate, interpolate
+from machine import machine
 from runner_grammar import Command, github_commands, github_file
 
 BASH = ("bash", "--noprofile", "--norc", "-e", "-o", "pipefail")
@@ -201,11 +201,8 @@ class _Status(dict[str, str]):
 
 def base_environment(**more: str) -> dict[str, str]:
     """What a runner gives every step: no more of ours than a machine has."""
-    kept = {
-        name: os.environ[name] for name in ("PATH", "HOME", "LANG", "UV_CACHE_DIR", "TMPDIR") if name in os.environ
-    }
     return {
-        **kept,
+        **machine(),
         "GITHUB_REPOSITORY": "octo/images",
         "GITHUB_RUN_ID": "17",
         "GITHUB_RUN_ATTEMPT": "1",
