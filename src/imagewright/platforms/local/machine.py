@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import shutil
@@ -24,6 +25,7 @@ from imagewright.platforms.local.seed import USER
 
 SAVE_SECONDS = 300.0
 POWER_OFF_SECONDS = 300.0
+SELF_POWER_OFF_SECONDS = 20.0
 UNLIMITED = 1 << 40
 """Bytes a second: QEMU's own limit for a migration is meant for networks."""
 
@@ -217,8 +219,13 @@ class LocalMachine:
             "a service in the image does not stop: look at the serial log",
             PlatformError,
         )
-        self._process.qmp.execute("system_powerdown", within)
-        self._process.wait_end(within)
+        # The guest powers itself off at the end of its deprovisioning; the button is for those that cannot.
+        with contextlib.suppress(PlatformError):
+            self._process.wait_end(within.sooner(SELF_POWER_OFF_SECONDS, "the guest's own end", error=PlatformError))
+        within.check()
+        if not self._process.ended():
+            self._process.qmp.execute("system_powerdown", within)
+            self._process.wait_end(within)
 
 
 def disk_of(frame: Frame, paths: list[Path], identity: str) -> Disk:
