@@ -28,9 +28,11 @@ if TYPE_CHECKING:
     from imagewright.engine.explain import PlanReport
     from imagewright.engine.resume import CachePolicy
     from imagewright.platforms import Settings
+    from imagewright.platforms.azure.choices import AzureChoices
     from imagewright.render.redact import Redact
     from imagewright.template import ArmContext
 
+DAY = 86400.0
 CLEANUP_SECONDS = 30 * 60.0
 PLAN_SECONDS = 60 * 60.0
 
@@ -273,6 +275,30 @@ def cleanup(
                 report = replace(report, deleted=report.deleted + done.deleted, left=report.left + done.left)
             else:
                 report = replace(report, running=(*report.running, place.build_id))
+    return report if options.ledger is not None else _strays(options, report, show, clock, sign_in)
+
+
+def _strays(
+    options: Options, report: CleanupReport, show: Redact, clock: Clock, sign_in: SignIn | None
+) -> CleanupReport:
+    """What builds of other machines left, where the platform can tell: their ledgers died with their machines."""
+    from imagewright.core.report import Left
+    from imagewright.engine.build_directory import BuildDirectory
+    from imagewright.platforms import STRAYS, find
+
+    if options.platform not in STRAYS:
+        return report
+    place = BuildDirectory(_home(options) / "builds" / "strays")
+    delete = _deleter(options, place, show, clock, sign_in)
+    for owned in find(STRAYS, options.platform)(_settings(options, place.path, sign_in), clock, options.older_than):
+        try:
+            delete(owned)
+        except ImagewrightError as error:
+            show(Note(f"could not delete {owned}: {error}", Level.WARNING, error.hint))
+            report = replace(report, left=(*report.left, Left(owned, str(error), error.hint)))
+        else:
+            show(Note(f"deleted {owned}"))
+            report = replace(report, deleted=(*report.deleted, owned))
     return report
 
 
@@ -365,6 +391,33 @@ def _settings(options: Options, work: Path, sign_in: SignIn | None = None) -> Se
         resource_group=options.resource_group,
         location=options.location,
         sign_in=sign_in,
+        azure=_azure(options),
+    )
+
+
+def _azure(options: Options) -> AzureChoices:
+    from imagewright.platforms.azure.choices import AzureChoices, Reach
+
+    return AzureChoices(
+        cloud=options.cloud or "",
+        arm_endpoint=options.arm_endpoint,
+        authority_host=options.authority_host,
+        ca_bundle=options.ca_bundle,
+        reach=Reach(str(options.reach)),
+        agent_address=options.agent_address,
+        private=options.private,
+        fallback_sizes=options.fallback_sizes,
+        zones=options.zones,
+        spot=options.spot,
+        ephemeral_os_disk=options.ephemeral_os_disk,
+        os_disk_type=options.os_disk_type,
+        tags=options.tags,
+        storage_account=options.staging_account,
+        storage_name=options.staging_account_name,
+        storage_network=options.staging_account_network,
+        cache_group=options.cache_group,
+        cache_days=(options.cache_age or 365 * DAY) / DAY,
+        end_of_life_days=round((options.end_of_life or 0.0) / DAY),
     )
 
 

@@ -36,6 +36,14 @@ class ReportFormat(StrEnum):
     JSON = "json"
 
 
+class PlanFormat(StrEnum):
+    """`matrix` is for the fan-out of a runner: one leg for each image template of the files."""
+
+    TEXT = "text"
+    JSON = "json"
+    MATRIX = "matrix"
+
+
 class Color(StrEnum):
     AUTO = "auto"
     ALWAYS = "always"
@@ -46,6 +54,14 @@ class Accelerator(StrEnum):
     AUTO = "auto"
     KVM = "kvm"
     TCG = "tcg"
+
+
+class Reach(StrEnum):
+    """How the guest of an Azure build VM is driven."""
+
+    AUTO = "auto"
+    SSH = "ssh"
+    AGENT = "agent"
 
 
 def row(
@@ -63,7 +79,7 @@ READS = frozenset({Command.BUILD, Command.PLAN, Command.VALIDATE})
 PLANS = frozenset({Command.BUILD, Command.PLAN})
 BUILDS = frozenset({Command.BUILD})
 CACHES = frozenset({Command.CACHE_LIST, Command.CACHE_PRUNE})
-REPORTS = frozenset({Command.PLAN, Command.VALIDATE, Command.CACHE_LIST, Command.CACHE_PRUNE, Command.DOCTOR})
+REPORTS = frozenset({Command.VALIDATE, Command.CACHE_LIST, Command.CACHE_PRUNE, Command.DOCTOR})
 MACHINES = PLANS | CACHES | {Command.DOCTOR}
 SWEEPS = frozenset({Command.CLEANUP})
 
@@ -103,7 +119,7 @@ class Options:
 
     platform: str = row(
         "where the build runs: QEMU on this machine, your own Azure subscription, or the AIB service",
-        Group.BUILD, MACHINES, kind=Kind.CHOICE, choices=("local", "azure", "service"), default="local",
+        Group.BUILD, MACHINES | SWEEPS, kind=Kind.CHOICE, choices=("local", "azure", "service"), default="local",
         pipeline_help="where the build runs: `azure` (your own subscription) by default, `local` (QEMU on the "
         "runner) or `service` (the AIB service)",
     )  # fmt: skip
@@ -157,17 +173,99 @@ class Options:
 
     subscription: str = row(
         "the Azure subscription's id: what `subscription()` means in a template, and where the azure platform builds",
-        Group.AZURE, READS | CACHES | SWEEPS, metavar="ID", env=("IMAGEWRIGHT_SUBSCRIPTION", "AZURE_SUBSCRIPTION_ID"),
+        Group.AZURE, READS | CACHES | SWEEPS | {Command.DOCTOR}, metavar="ID",
+        env=("IMAGEWRIGHT_SUBSCRIPTION", "AZURE_SUBSCRIPTION_ID"),
         former_github=("subscription-id",),
     )  # fmt: skip
     resource_group: str = row(
         "the resource group: what `resourceGroup()` means in a template, and where results go by default",
-        Group.AZURE, READS | CACHES | SWEEPS, metavar="NAME",
+        Group.AZURE, READS | CACHES | SWEEPS | {Command.DOCTOR}, metavar="NAME",
         former_github=("resource-group-name",), former_task=("ibAzureResourceGroup",),
     )  # fmt: skip
     location: str = row(
         "the Azure region of the resource group",
-        Group.AZURE, READS, metavar="REGION", former_task=("ibLocation",),
+        Group.AZURE, READS | {Command.DOCTOR}, metavar="REGION", former_task=("ibLocation",),
+    )  # fmt: skip
+
+    reach: Reach = row(
+        "how the build VM in Azure is driven: over SSH, through its VM agent (no open port), or whichever works",
+        Group.AZURE, BUILDS, kind=Kind.CHOICE, choices=Reach, default="auto",
+    )  # fmt: skip
+    agent_address: str = row(
+        "the address that Azure sees of this machine, as IP or CIDR: the only one that the build VM lets in; without "
+        "it a public service is asked",
+        Group.AZURE, BUILDS, metavar="ADDRESS",
+    )  # fmt: skip
+    private: bool = row(
+        "give the build VM no public address; it is driven through its VM agent",
+        Group.AZURE, BUILDS, kind=Kind.BOOLEAN,
+    )  # fmt: skip
+    fallback_sizes: tuple[str, ...] = row(
+        "a VM size to try when those before it cannot be had",
+        Group.AZURE, PLANS, name="fallback-size", repeatable=True, metavar="SIZE",
+    )  # fmt: skip
+    zones: tuple[str, ...] = row(
+        "an availability zone to try, in the order given",
+        Group.AZURE, PLANS, name="zone", repeatable=True, metavar="ZONE",
+    )  # fmt: skip
+    spot: bool = row(
+        "build on spot machines: cheaper, and Azure may take one back; the build then resumes on another",
+        Group.AZURE, PLANS, kind=Kind.BOOLEAN,
+    )  # fmt: skip
+    os_disk_type: str = row(
+        "the storage type of the build VM's disks (Premium_LRS where the size takes it)",
+        Group.AZURE, BUILDS, metavar="TYPE",
+    )  # fmt: skip
+    ephemeral_os_disk: bool = row(
+        "give the validation VM an ephemeral OS disk (a build VM cannot have one: it could not be captured)",
+        Group.AZURE, BUILDS, kind=Kind.BOOLEAN,
+    )  # fmt: skip
+    tags: tuple[tuple[str, str], ...] = row(
+        "a tag for everything that the build creates for its own use, where a policy demands one",
+        Group.AZURE, BUILDS, name="tag", kind=Kind.ASSIGNMENT, repeatable=True, metavar="NAME=VALUE",
+    )  # fmt: skip
+    staging_account: str = row(
+        "the id of a storage account to use instead of making one; an account is needed only for a VHD without `uri` "
+        "and for `--reach agent`",
+        Group.AZURE, BUILDS, metavar="ID",
+    )  # fmt: skip
+    staging_account_name: str = row(
+        "the name of the storage account that is made",
+        Group.AZURE, BUILDS, metavar="NAME",
+    )  # fmt: skip
+    staging_account_network: str = row(
+        "who alone may reach the storage account that is made: addresses and subnet ids, separated by commas",
+        Group.AZURE, BUILDS, metavar="RULES",
+    )  # fmt: skip
+    end_of_life: float | None = row(
+        "how long a new gallery image version is meant to be used: its end-of-life date",
+        Group.AZURE, BUILDS, kind=Kind.AGE, metavar="AGE",
+    )  # fmt: skip
+    cache_group: str = row(
+        "the resource group that holds the checkpoints of builds in Azure",
+        Group.AZURE, PLANS | CACHES | SWEEPS, default="imagewright-cache", metavar="NAME",
+    )  # fmt: skip
+    publish_to_azure: bool = row(
+        "build on this machine and publish to Azure: the disk is uploaded, no build VM is made there",
+        Group.AZURE, PLANS, kind=Kind.BOOLEAN,
+    )  # fmt: skip
+    cloud: str = row(
+        "the Azure cloud",
+        Group.AZURE, MACHINES | SWEEPS, kind=Kind.CHOICE, pipeline=False,
+        choices=("AzureCloud", "AzureUSGovernment", "AzureChinaCloud"),
+    )  # fmt: skip
+    arm_endpoint: str = row(
+        "the management endpoint of another cloud (an https address)",
+        Group.AZURE, MACHINES | SWEEPS, metavar="URL", pipeline=False,
+    )  # fmt: skip
+    authority_host: str = row(
+        "who issues the tokens of another cloud (an https address)",
+        Group.AZURE, MACHINES | SWEEPS, metavar="URL", pipeline=False,
+        env=("IMAGEWRIGHT_AUTHORITY_HOST", "AZURE_AUTHORITY_HOST"),
+    )  # fmt: skip
+    ca_bundle: str = row(
+        "a PEM file of authorities that connections to Azure are checked with, for a proxy or another cloud",
+        Group.AZURE, MACHINES | SWEEPS, metavar="FILE", pipeline=False,
     )  # fmt: skip
 
     ledger: Path | None = row(
@@ -186,6 +284,11 @@ class Options:
     events: EventFormat = row(
         "how the build is told: lines for people on standard error, or one JSON object per event on standard output",
         Group.OUTPUT, BUILDS, name="format", kind=Kind.CHOICE, choices=EventFormat, default="text",
+        pipeline=False, env=None,
+    )  # fmt: skip
+    planned: PlanFormat = row(
+        "how the plan is written; `matrix` prints the legs of a matrix for GitHub or, there, for Azure Pipelines",
+        Group.OUTPUT, frozenset({Command.PLAN}), name="format", kind=Kind.CHOICE, choices=PlanFormat, default="text",
         pipeline=False, env=None,
     )  # fmt: skip
     report: ReportFormat = row(

@@ -46,8 +46,14 @@ PLATFORMS: dict[str, str] = {
 }
 
 DOCTORS: dict[str, str] = {
+    "azure": "imagewright.platforms.azure.doctor:checks",
     "local": "imagewright.platforms.local.doctor:checks",
 }
+
+STRAYS: dict[str, str] = {
+    "azure": "imagewright.platforms.azure.strays:find",
+}
+"""Who can tell what earlier builds left behind without their ledgers, by tags and expiry."""
 
 
 def load(name: str, settings: Settings, emit: Emit, clock: Clock) -> Platform:

@@ -183,7 +183,7 @@ class Boot:
                     Note(f"{candidate} cannot be had: {error.message}", Level.WARNING, f"trying {tries[number]}")
                 )
                 self._discard(place, name, deadline)
-        raise PlatformError("there is no VM size to try", hint="give one (vmSize, --vm-size)")
+        raise PlatformError("there is no VM size to try", hint="give one (vmSize)")
 
     def _discard(self, place: Place, name: str, deadline: Deadline) -> None:
         """A machine that failed to be made still holds its network interface."""

@@ -62,16 +62,11 @@ class Checkpoints:
         return tuple(sorted(self._kept().values(), key=lambda one: one.created))
 
     def prune(self, limits: CacheLimits) -> Sequence[Kept]:
-        """What has expired goes in any case."""
+        """What has expired goes in any case. Azure tells nobody what an incremental snapshot is billed for: of the
+        sizes only the limit 0 has a meaning, nothing may stay."""
         now = self._clock.now()
         left = sorted(self._kept().values(), key=lambda one: one.used)
-        doomed = [one for one in left if _over_age(one, limits, now)]
-        size = sum(one.size for one in left if one not in doomed)
-        for one in left:
-            if one in doomed or limits.size is None or size <= limits.size:
-                continue
-            doomed.append(one)
-            size -= one.size
+        doomed = [one for one in left if limits.size == 0 or _over_age(one, limits, now)]
         for one in doomed:
             self.discard(one.key)
         return tuple(doomed)
@@ -237,14 +232,12 @@ class Checkpoints:
             key = _tag(row, names.KEY)
             if not key:
                 continue
-            size = int(row["properties"].get("diskSizeBytes") or int(row["properties"].get("diskSizeGB") or 0) * GIB)
             created = names.moment(str(row["properties"].get("timeCreated", ""))) or self._clock.now()
-            before = kept.get(key)
             kept[key] = Kept(
                 key=key,
                 kind=_tag(row, names.KIND),
                 note=_tag(row, names.NOTE),
-                size=size + (before.size if before else 0),
+                size=0,
                 created=created,
                 used=names.moment(_tag(row, names.USED)) or created,
                 expires=names.moment(_tag(row, names.EXPIRES)),

@@ -35,7 +35,6 @@ class AzureChoices:
     reach: Reach = Reach.AUTO
     agent_address: str = ""
     private: bool = False
-    vm_size: str = ""
     fallback_sizes: tuple[str, ...] = ()
     zones: tuple[str, ...] = ()
     spot: bool = False

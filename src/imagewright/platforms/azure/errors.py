@@ -42,7 +42,7 @@ class Meaning:
     hint: str = ""
 
 
-SIZES = "choose another size (vmSize, --vm-size), other ones to fall back on (--fallback-size), a zone or a region"
+SIZES = "choose another size (vmSize), other ones to fall back on (--fallback-size), a zone or a region"
 RIGHTS = (
     "`imagewright doctor --platform azure` lists the missing role actions; a new assignment takes minutes to work"
 )
@@ -57,7 +57,8 @@ MEANINGS: dict[str, Meaning] = {
         AuthenticationError, "give the caller `Storage Blob Data Contributor` on the storage account"
     ),
     "AuthorizationFailure": Meaning(
-        AuthenticationError, "the storage account's network rules keep this machine out: see --storage-network"
+        AuthenticationError,
+        "the storage account's network rules keep this machine out: see --staging-account-network",
     ),
     "KeyBasedAuthenticationNotPermitted": Meaning(AuthenticationError, "the storage account forbids shared keys"),
     "InvalidAuthenticationToken": Meaning(AuthenticationError, "sign in again"),
@@ -78,13 +79,13 @@ MEANINGS: dict[str, Meaning] = {
     "OverconstrainedZonalAllocationRequest": Meaning(QuotaError, SIZES),
     "LowPriorityQuotaExceeded": Meaning(QuotaError, "ask for quota of spot cores, or build without --spot"),
     "PublicIPCountLimitReached": Meaning(QuotaError, "delete public addresses, or name a subnet (vnetConfig)"),
-    "StorageAccountCountLimitReached": Meaning(QuotaError, "give one that is there (--storage-account)"),
+    "StorageAccountCountLimitReached": Meaning(QuotaError, "give one that is there (--staging-account)"),
     "TooManyRequests": Meaning(QuotaError, "the subscription is throttled: run fewer builds at once"),
     "OperationPreempted": Meaning(PlatformError, "a newer request took its place: build again"),
     # policies, locks, registration, terms
     "RequestDisallowedByPolicy": Meaning(
         PlatformError,
-        "meet the policy (--tag, --storage-account, --storage-network, a subnet), or ask for an exemption",
+        "meet the policy (--tag, --staging-account, --staging-account-network, a subnet), or ask for an exemption",
     ),
     "ScopeLocked": Meaning(PlatformError, "remove the lock, or build in a resource group without one"),
     "MissingSubscriptionRegistration": Meaning(PlatformError, "az provider register --namespace {namespace}"),
@@ -112,7 +113,9 @@ MEANINGS: dict[str, Meaning] = {
     "ResourceGroupBeingDeleted": Meaning(PlatformError, "build again when the group is gone"),
     "ResourceGroupDeletionBlocked": Meaning(PlatformError, "something outside of the group uses what is in it"),
     "ResourceGroupDeletionTimeout": Meaning(PlatformError, "run `imagewright cleanup` again"),
-    "StorageAccountAlreadyTaken": Meaning(PlatformError, "account names are shared by all of Azure: --storage-name"),
+    "StorageAccountAlreadyTaken": Meaning(
+        PlatformError, "account names are shared by all of Azure: --staging-account-name"
+    ),
     "CannotDeleteResource": Meaning(PlatformError, "something nested in it is still there"),
     "NicInUse": Meaning(PlatformError, "delete the machine that uses it first"),
     "InUseSubnetCannotBeDeleted": Meaning(PlatformError, "something still uses the subnet"),
@@ -218,7 +221,7 @@ def translate(error: Exception, doing: str) -> ImagewrightError:
         what, place, limit, usage, needed = quota.groups()
         return QuotaError(
             f"{doing}: the {what} quota in {place} is used up: limit {limit}, in use {usage}, needed {needed} more",
-            hint=f"ask for at least {int(usage) + int(needed)} in the portal (Usage + quotas), or choose another size",
+            hint=f"ask for at least {int(usage) + int(needed)} in the portal (Usage + quotas), or take another size",
         )
     hint = meaning.hint
     if code == "MissingSubscriptionRegistration":

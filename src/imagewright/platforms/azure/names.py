@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 BUILD = "imagewright-build"
 EXPIRES = "imagewright-expires"
+STARTED = "imagewright-started"
 KEY = "imagewright-key"
 KIND = "imagewright-kind"
 NOTE = "imagewright-note"

@@ -30,9 +30,8 @@ class Candidate:
 
 def wanted(source: ExactSource, vm_size: str, choices: AzureChoices) -> tuple[str, ...]:
     """The sizes to try, in order. One that the user named is not replaced by one that the user did not."""
-    named = vm_size or choices.vm_size
-    if named:
-        return (named, *choices.fallback_sizes)
+    if vm_size:
+        return (vm_size, *choices.fallback_sizes)
     if choices.fallback_sizes:
         return (_defaults(source)[0], *choices.fallback_sizes)
     return _defaults(source)
@@ -73,7 +72,7 @@ def candidates(
             f"no VM size can be had: {'; '.join(reasons)}",
             hint="ask for more quota in the portal (Usage + quotas), or choose another size or region"
             if quota
-            else "choose another size (vmSize, --vm-size, --fallback-size), zone or region; "
+            else "choose another size (vmSize, --fallback-size), zone or region; "
             f"az vm list-skus -l {location} --all -o table",
         )
     return tuple(found)

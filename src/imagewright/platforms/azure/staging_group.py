@@ -93,6 +93,7 @@ class StagingGroup:
         """What every resource of this build carries."""
         ours = {
             names.BUILD: self._build_id,
+            names.STARTED: names.stamp(self._clock.now()),
             names.EXPIRES: names.stamp(self._expires(plan)),
         }
         wanted = dict(plan.azure.managed_resource_tags) | dict(self._choices.tags)

@@ -1,0 +1,65 @@
+"""What builds left behind whose ledgers are gone: found by their tags, and only when their time is over."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from imagewright.core.clock import Clock, Deadline
+from imagewright.core.ownership import Owned
+from imagewright.platforms import Settings
+from imagewright.platforms.azure import names
+from imagewright.platforms.azure.arm import Arm, Json
+from imagewright.platforms.azure.connection import connect
+from imagewright.platforms.azure.deletion import BUILD, GROUP, RESOURCE
+
+LOOK_SECONDS = 300.0
+
+
+def find(settings: Settings, clock: Clock, older_than: float | None) -> tuple[Owned, ...]:
+    """Groups of builds, and things of builds in other groups, that may go.
+
+    A build writes on all that it makes when it will be over; nothing is taken before that. With `older_than`, in
+    seconds, what is older goes too: builds that still run there are the caller's to know.
+    """
+    arm = Arm(connect(settings))
+    deadline = Deadline.after(clock, LOOK_SECONDS, "looking for what builds left behind")
+    now = clock.now()
+    query = f"tagName eq '{names.BUILD}'"
+    groups = arm.all(
+        "listing the resource groups of builds",
+        deadline,
+        lambda c, k: c.resources.resource_groups.list(filter=query, **k),
+    )
+    found = [Owned("azure", GROUP, group["id"]) for group in groups if _over(group, now, older_than)]
+    own = {group["id"].lower() for group in groups}
+    resources = arm.all(
+        "listing what builds made in other groups",
+        deadline,
+        lambda c, k: c.resources.resources.list(filter=query, **k),
+    )
+    shared = {
+        (_group(each), each["tags"][names.BUILD])
+        for each in resources
+        if _group(each).lower() not in own and _over(each, now, older_than)
+    }
+    found += [Owned("azure", BUILD, group, build) for group, build in sorted(shared)]
+    expired = arm.all(
+        "listing expired checkpoints",
+        deadline,
+        lambda c, k: c.resources.resources.list(filter=f"tagName eq '{names.KEY}'", **k),
+    )
+    found += [Owned("azure", RESOURCE, each["id"]) for each in expired if _over(each, now, None)]
+    return tuple(found)
+
+
+def _over(thing: Json, now: datetime, older_than: float | None) -> bool:
+    tags = thing.get("tags") or {}
+    expires = names.moment(str(tags.get(names.EXPIRES, "")))
+    if expires is not None and expires <= now:
+        return True
+    started = names.moment(str(tags.get(names.STARTED, "")))
+    return older_than is not None and started is not None and now - started >= timedelta(seconds=older_than)
+
+
+def _group(resource: Json) -> str:
+    return "/".join(str(resource["id"]).split("/")[:5])
