@@ -118,8 +118,9 @@ class MemoryMachine:
 
 
 class MemoryCache:
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, clock: Clock) -> None:
         self._world = world
+        self._clock = clock
 
     def list(self) -> Sequence[Kept]:
         return tuple(self._world.checkpoints.values())
@@ -134,6 +135,10 @@ class MemoryCache:
             gone.append(self._world.checkpoints.pop(kept.key))
         return tuple(gone)
 
+    def mark(self, key: str, note: str) -> None:
+        now = self._clock.now()
+        self._world.checkpoints[key] = Kept(key, "verdict", note, 0, now, now)
+
     def has(self, key: str) -> bool:
         return key in self._world.checkpoints or key in self._world.disks
 
@@ -146,7 +151,7 @@ class MemoryPlatform:
         self._emit = emit
         self._clock = clock
         self._world = world
-        self.cache = MemoryCache(world)
+        self.cache = MemoryCache(world, clock)
 
     def check(self, plan: Plan) -> Iterable[Diagnostic]:
         return tuple(self._world.diagnostics)

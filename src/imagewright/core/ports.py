@@ -109,7 +109,11 @@ class Cache(Protocol):
         ...
 
     def has(self, key: str) -> bool:
-        """Whether a checkpoint is there and looks whole; used for `plan`, decides nothing."""
+        """Whether something is kept under `key` and looks whole."""
+        ...
+
+    def mark(self, key: str, note: str) -> None:
+        """Keep the bare fact that `key` was reached: that a disk passed its validators."""
         ...
 
 

@@ -49,10 +49,12 @@ class CachePolicy:
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """`keys[0]` is the booted source, `keys[i]` the state after step i; `captured` is the disk that comes out."""
+    """`keys[0]` is the booted source, `keys[i]` the state after step i; `captured` is the disk that comes out, and
+    `validated` the fact that this disk passed these validators."""
 
     keys: tuple[str, ...]
     captured: str
+    validated: str
 
 
 def chain(
@@ -61,6 +63,7 @@ def chain(
     prepare: Sequence[Action],
     steps: Sequence[Step],
     finish: Sequence[Action],
+    validators: Sequence[Step],
     mask: Mask,
 ) -> Chain:
     """The keys of a build. `facts` are the machine's; `prepare` comes before the first step, `finish` after the last.
@@ -70,4 +73,6 @@ def chain(
     keys = [digest("imagewright.chain.v1", source.identity, tuple(facts), tuple(prepare), mask=mask)]
     for step in steps:
         keys.append(digest("imagewright.chain.v1", keys[-1], digest("step.v1", step.actions, mask=mask)))
-    return Chain(tuple(keys), digest("imagewright.captured.v1", keys[-1], tuple(finish), mask=mask))
+    captured = digest("imagewright.captured.v1", keys[-1], tuple(finish), mask=mask)
+    passed = tuple(step.actions for step in validators)
+    return Chain(tuple(keys), captured, digest("imagewright.validated.v1", captured, passed, mask=mask))

@@ -140,7 +140,7 @@ class _Build:
             else:
                 self.emit(Note("nothing changed since the last build: its captured disk is used"))
                 self._cached_steps(plan.steps)
-            invalid = self._validated(disk, plan, scope, deadline)
+            invalid = self._validated(disk, plan, keys, scope, deadline)
             if invalid is not None and not plan.validation.continue_distribute_on_failure:
                 raise invalid
             return self._distributed(disk, source, plan, scope, deadline, invalid)
@@ -253,14 +253,21 @@ class _Build:
 
     # --- what comes of it ---
 
-    def _validated(self, disk: Disk, plan: Plan, scope: Scope, deadline: Deadline) -> ValidationError | None:
+    def _validated(
+        self, disk: Disk, plan: Plan, keys: Chain, scope: Scope, deadline: Deadline
+    ) -> ValidationError | None:
         if not plan.validation.steps:
+            return None
+        if self.policy.reuse and self.platform.cache.has(keys.validated):
+            self.emit(Note("this disk has passed these validators before"))
             return None
         try:
             with self._phase(Phase.VALIDATING):
                 self._validate_on(disk, plan, scope, deadline)
         except ValidationError as error:
             return error
+        if self.policy.keep is not Keep.NONE:
+            self.platform.cache.mark(keys.validated, f"{plan.name} passed its validators")
         return None
 
     def _validate_on(self, start: ExactSource | Disk, plan: Plan, scope: Scope, deadline: Deadline) -> None:
@@ -316,6 +323,7 @@ def build_chain(plan: Plan, source: ExactSource, platform: Platform) -> Chain:
         deprovision.prepare(source.os_type),
         plan.steps,
         finishing(plan, source.os_type).actions(),
+        plan.validation.steps,
         plan.mask,
     )
 

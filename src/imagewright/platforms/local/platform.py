@@ -123,7 +123,7 @@ class LocalPlatform:
         )
         seed.write(seed.Seed(f"iw-{fresh_name()}", frame.user, frame.host, guest_apt_config()), directory)
         chosen = self._accelerate()
-        self._emit(Note(f"booting {source if fresh else 'the captured disk'} ({chosen.name}: {chosen.why})"))
+        self._emit(Note(f"booting {source if fresh else 'the captured disk'} under {chosen.name}"))
         within = deadline.sooner(
             BOOT_SECONDS,
             "the first boot of the build VM",
@@ -258,6 +258,7 @@ class LocalPlatform:
     def _accelerate(self) -> Accelerator:
         if self._accelerator is None:
             self._accelerator = accelerator.choose(self._settings.home, QEMU, self._settings.accelerator)
+            self._emit(Note(f"accelerator {self._accelerator.name}: {self._accelerator.why}"))
         return self._accelerator
 
     def _version(self) -> str:
