@@ -15,6 +15,7 @@ from imagewright.options import (
     Kind,
     Option,
     Options,
+    PlanFormat,
     assemble,
     from_command_line,
     from_environment,
@@ -44,7 +45,7 @@ def read(arguments: Sequence[str], environment: Mapping[str, str]) -> tuple[Comm
         raise _unknown_option(unknown[0], command)
     if positional is not None:
         given[positional.field] = [*(given[positional.field] or []), *(each for each in extra if each != "--")]
-        _require(given[positional.field], command)
+        _require(given[positional.field], command, several=given.get("planned") == PlanFormat.MATRIX)
     return command, assemble(from_environment(known, environment), from_command_line(known, given))
 
 
@@ -65,10 +66,10 @@ def _command(arguments: Sequence[str]) -> tuple[Command, Sequence[str]]:
     )
 
 
-def _require(values: Sequence[str], command: Command) -> None:
+def _require(values: Sequence[str], command: Command, *, several: bool) -> None:
     if not values:
         raise OptionsError(f"`imagewright {command}` needs a template", hint="name a file, or `-` for standard input")
-    if len(values) > 1 and command is not Command.VALIDATE:
+    if len(values) > 1 and command is not Command.VALIDATE and not several:
         raise OptionsError(
             f"`imagewright {command}` takes one template, {len(values)} were given: {', '.join(values)}",
             hint="call it once for each",

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imagewright import app
 from imagewright.core.clock import SystemClock
-from imagewright.core.errors import LeftBehindError, OptionsError, PlatformError, TemplateError
+from imagewright.core.errors import LeftBehindError, PlatformError, TemplateError
 from imagewright.core.events import Diagnosed, Emit
 from imagewright.core.result import RunState
 from imagewright.entry.console import Console
-from imagewright.options import Command, EventFormat, Options, ReportFormat
+from imagewright.options import Command, EventFormat, Options, PlanFormat, ReportFormat
 from imagewright.render.detail import Detail, only
 from imagewright.render.excerpt import Excerpts
 from imagewright.render.redact import Redact
@@ -55,21 +58,35 @@ class Call:
     def _build(self) -> int:
         from imagewright.render.outcome import artifact
 
-        with self._told():
-            result = app.build(self.options, self.show, stdin=self.stdin, prepare=self._prepare())
+        with self._told(), self._prepared() as prepare:
+            result = app.build(self.options, self.show, stdin=self.stdin, prepare=prepare)
         if self.options.events is EventFormat.TEXT and result.state is not RunState.CANCELED:
             self.console.data(artifact(output) for output in result.run_outputs)
         return app.exit_code(result)
 
     def _plan(self) -> int:
-        with self._told():
-            report = app.plan(self.options, self.show, stdin=self.stdin, prepare=self._prepare())
+        if self.options.planned is PlanFormat.MATRIX:
+            return self._matrix()
+        with self._told(), self._prepared() as prepare:
+            report = app.plan(self.options, self.show, stdin=self.stdin, prepare=prepare)
         from imagewright.render import plan_report
 
-        if self.options.report is ReportFormat.JSON:
+        if self.options.planned is PlanFormat.JSON:
             self._json(plan_report.as_json(report))
         else:
             self.console.data(plan_report.as_text(report))
+        return 0
+
+    def _matrix(self) -> int:
+        """One leg for each image template; nothing is asked of a platform."""
+        from imagewright.render import matrix
+
+        reports = app.validate(self.options, stdin=self.stdin)
+        if not all(report.valid for report in reports):
+            raise TemplateError(tuple(found for report in reports for found in report.diagnostics))
+        legs = matrix.legs(reports)
+        azure = os.environ.get("TF_BUILD", "").lower() == "true"
+        self.console.data([json.dumps(matrix.azure(legs) if azure else matrix.github(legs))])
         return 0
 
     def _validate(self) -> int:
@@ -121,11 +138,17 @@ class Call:
         self.console.data([f"imagewright {version('imagewright')}"])
         return 0
 
-    def _prepare(self) -> Prepare | None:
-        """What is done to the plan before it runs."""
+    @contextmanager
+    def _prepared(self) -> Iterator[Prepare | None]:
+        """What the command line adds to a plan: the build artifacts, packed for as long as this is held."""
         if self.options.artifacts is None:
-            return None
-        raise OptionsError("`--artifacts` is not there yet", hint="add a File customizer to the template")
+            yield None
+            return
+        from imagewright.entry.artifacts import bring
+
+        given = str(self.options.artifacts)
+        with tempfile.TemporaryDirectory(prefix="imagewright-") as directory:
+            yield lambda plan: bring(plan, given, directory=Path(directory), tell=self.show)
 
     def _json(self, answer: object) -> None:
         self.console.data([json.dumps(answer, indent=2)])

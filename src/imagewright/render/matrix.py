@@ -1,0 +1,43 @@
+"""The legs of a matrix, in the two shapes that runners fan out over. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from imagewright.core.report import FileReport
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """One job: `name` is unique and safe in a job's name, `template` the file, `image` the template in it."""
+
+    name: str
+    template: str
+    image: str
+
+
+def legs(reports: Sequence[FileReport]) -> tuple[Leg, ...]:
+    """A leg for each image template, in the order of the files. Equal names are told apart by a number."""
+    found: list[Leg] = []
+    taken: set[str] = set()
+    for report in reports:
+        for image in report.templates:
+            wanted = re.sub(r"[^A-Za-z0-9_]+", "_", image).strip("_") or "image"
+            wanted = f"_{wanted}" if wanted[0].isdigit() else wanted
+            names = (wanted, *(f"{wanted}_{number}" for number in range(2, len(found) + 3)))
+            name = next(each for each in names if each.lower() not in taken)
+            taken.add(name.lower())
+            found.append(Leg(name, report.file, image))
+    return tuple(found)
+
+
+def github(found: Sequence[Leg]) -> dict[str, object]:
+    """What `matrix: ${{ fromJSON(...) }}` wants."""
+    return {"include": [{"name": leg.name, "template": leg.template, "image": leg.image} for leg in found]}
+
+
+def azure(found: Sequence[Leg]) -> dict[str, dict[str, str]]:
+    """What `matrix: $[ dependencies.JOB.outputs[...] ]` wants: the variables of each job, by its name."""
+    return {leg.name: {"template": leg.template, "image": leg.image} for leg in found}
