@@ -107,7 +107,7 @@ def test_nothing_of_the_bootstrap_is_left(raw: Path) -> None:
         assert names(raw, folder) == set(), folder
     assert not {name for name in names(raw, "/etc/apt/apt.conf.d") if "mmdebstrap" in name}
     assert not {name for name in names(raw, "/etc/dpkg/dpkg.cfg.d") if "mmdebstrap" in name}
-    assert "grub-probe.real" not in names(raw, "/usr/sbin")
+    assert not names(raw, "/usr/sbin") & {"grub-probe.real", "policy-rc.d", "start-stop-daemon.REAL"}
     sources = debugfs(raw, "cat /etc/apt/mirrors/debian.list")
     assert sources == "http://deb.debian.org/debian\n"
 
