@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from imagewright.template import ArmContext
 
 DAY = 86400.0
+PUBLISHER = "azure"
 CLEANUP_SECONDS = 30 * 60.0
 PLAN_SECONDS = 60 * 60.0
 
@@ -424,7 +425,13 @@ def _azure(options: Options) -> AzureChoices:
 def _platform(options: Options, work: Path, emit: Emit, clock: Clock, sign_in: SignIn | None = None) -> Platform:
     from imagewright.platforms import load
 
-    return load(options.platform, _settings(options, work, sign_in), emit, clock)
+    settings = _settings(options, work, sign_in)
+    platform = load(options.platform, settings, emit, clock)
+    if not options.publish_to_azure or options.platform == PUBLISHER:
+        return platform
+    from imagewright.platforms.elsewhere import Elsewhere
+
+    return Elsewhere(platform, load(PUBLISHER, settings, emit, clock))
 
 
 def _staging(place: BuildDirectory) -> Staging:

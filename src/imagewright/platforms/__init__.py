@@ -41,8 +41,8 @@ class Settings:
 Factory = Callable[[Settings, Emit, Clock], Platform]
 
 PLATFORMS: dict[str, str] = {
-    "azure": "imagewright.platforms.azure:platform",
-    "local": "imagewright.platforms.local:platform",
+    "azure": "imagewright.platforms.azure:create",
+    "local": "imagewright.platforms.local:create",
 }
 
 DOCTORS: dict[str, str] = {

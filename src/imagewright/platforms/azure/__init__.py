@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from imagewright.platforms import Settings
 
 
-def platform(settings: Settings, emit: Emit, clock: Clock) -> Platform:
-    """The factory that `PLATFORMS` names."""
+def create(settings: Settings, emit: Emit, clock: Clock) -> Platform:
+    """The factory that `PLATFORMS` names. (Not `platform`: importing the module of that name would hide it.)"""
     from imagewright.platforms.azure.platform import AzurePlatform
 
     return AzurePlatform(settings, emit, clock)

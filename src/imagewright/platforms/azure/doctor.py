@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 from imagewright.core.clock import Deadline, SystemClock
 from imagewright.core.errors import ImagewrightError
@@ -100,7 +101,7 @@ def checks(settings: Settings) -> Iterator[Check]:
         return
     yield Check("credential", Verdict.GOOD, f"signed in to {subscription.get('displayName', arm.subscription)}")
     for name in PROVIDERS:
-        yield _guarded(f"provider {name}", lambda name=name: _provider(arm, name, deadline))
+        yield _guarded(f"provider {name}", partial(_provider, arm, name, deadline))
     yield _guarded("rights", lambda: _rights(arm, deadline))
     if settings.location:
         yield _guarded("quota", lambda: _quota(arm, settings.location, deadline))

@@ -8,7 +8,7 @@ from imagewright.core.ports import Platform
 from imagewright.platforms import Settings
 
 
-def platform(settings: Settings, emit: Emit, clock: Clock) -> Platform:
+def create(settings: Settings, emit: Emit, clock: Clock) -> Platform:
     """What the registry of platforms loads."""
     from imagewright.platforms.local.platform import LocalPlatform
 

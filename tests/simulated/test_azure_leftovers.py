@@ -1,0 +1,94 @@
+"""Nothing is left: killed after any request, cancelled in the middle, or dead on another machine."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from armsim import Simulator
+from armsim.faults import Fault
+from azure_world import AzureWorld
+from command_line import CommandLine
+from sdk import Sdk
+
+
+@pytest.fixture
+def world(simulator: Simulator, sdk: Sdk, tmp_path: Path) -> AzureWorld:
+    return AzureWorld(simulator, tmp_path, sdk)
+
+
+@pytest.fixture
+def line(simulator: Simulator, tmp_path: Path) -> Iterator[CommandLine]:
+    made = CommandLine(simulator, tmp_path)
+    yield made
+    made.close()
+
+
+def _finished(world: AzureWorld) -> set[str]:
+    """Versions that Azure has finished: a build that was killed after that has done its work."""
+    return {each for each in world.left() if "/versions/" in each and world.simulator.resource(each).ready}
+
+
+def test_killed_after_every_single_request(world: AzureWorld, line: CommandLine) -> None:
+    template = str(line.template(world.definition))
+    number, killed = 0, 0
+    while True:
+        world.before = set(world.simulator.resources())
+
+        def kill() -> None:
+            line.started.wait(10)
+            os.kill(line.pid, signal.SIGKILL)
+
+        fault = world.simulator.faults.add(Fault(".*", ".*", times=1, after=number, then=kill))
+        code, said = line.run("build", template, "--no-cache")
+        world.simulator.faults.clear()
+        if fault.struck == 0:
+            assert code == 0, said
+            break
+        assert code == -signal.SIGKILL, said
+        killed += 1
+        code, said = line.run("cleanup")
+        assert code == 0, said
+        assert world.left() - _finished(world) == set(), (number, said)
+        number += 1
+    assert killed > 25
+
+
+def test_cancelled_in_the_middle(world: AzureWorld, line: CommandLine) -> None:
+    template = str(line.template(world.definition, inline="echo here; sleep 60"))
+    running = line.start("build", template, "--no-cache")
+    pause = threading.Event()
+    while "here" not in running.text():
+        pause.wait(0.05)
+    os.kill(running.pid, signal.SIGINT)
+    ended = threading.Timer(7.5, os.kill, (running.pid, signal.SIGKILL))
+    ended.start()
+    code = running.wait()
+    ended.cancel()
+    assert code == 130, running.text()
+    world.simulator.settle()
+    assert world.left() == set()
+    code, said = line.run("cleanup")
+    assert code == 0, said
+
+
+def test_what_a_dead_machine_left_is_found_by_its_tags(world: AzureWorld, line: CommandLine, tmp_path: Path) -> None:
+    template = str(line.template(world.definition))
+
+    def kill() -> None:
+        line.started.wait(10)
+        os.kill(line.pid, signal.SIGKILL)
+
+    world.simulator.faults.add(Fault(".*/powerOff", "POST", then=kill))
+    line.run("build", template, "--no-cache", home=tmp_path / "dead")
+    world.simulator.settle()
+    left = world.left()
+    assert left
+    code, said = line.run("cleanup")
+    assert (code, world.left()) == (0, left), "its time is not over: somebody may still be building"
+    code, said = line.run("cleanup", "--older-than", "0s")
+    assert (code, world.left()) == (0, set()), said

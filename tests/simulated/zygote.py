@@ -1,0 +1,53 @@
+"""A process that has imported everything and forks a command line for each line it reads: start-up costs nothing.
+
+Reads JSON lines `{"arguments": [...], "environment": {...}, "output": FILE}`; answers `PID` and later `STATUS` (as
+waitpid gives it), one a line.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+
+
+def main() -> None:
+    import azure.identity
+    import azure.mgmt.compute
+    import azure.mgmt.network
+    import azure.mgmt.resource.resources
+    import azure.mgmt.storage
+    import azure.storage.blob  # noqa: F401
+
+    import imagewright.app
+    import imagewright.engine.run
+    import imagewright.platforms.azure.platform
+    import imagewright.template  # noqa: F401
+    from imagewright.entry.cli import main as cli
+
+    for line in sys.stdin:
+        asked = json.loads(line)
+        pid = os.fork()
+        if pid == 0:
+            sys.stdin = open(os.devnull)  # noqa: SIM115
+            os.setsid()
+            out = os.open(asked["output"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+            os.dup2(out, 1)
+            os.dup2(out, 2)
+            os.environ.update(asked["environment"])
+            sys.argv = ["imagewright", *asked["arguments"]]
+            code = 70
+            try:
+                code = int(cli() or 0)
+            except SystemExit as end:
+                code = int(end.code or 0)
+            finally:
+                sys.stdout.flush()
+                sys.stderr.flush()
+                os._exit(code)
+        print(pid, flush=True)
+        print(os.waitpid(pid, 0)[1], flush=True)
+
+
+if __name__ == "__main__":
+    main()
