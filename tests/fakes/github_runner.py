@@ -49,6 +49,7 @@ class Runner:
     steps: dict[str, Done] = field(default_factory=dict)
     summary: str = ""
     masked: list[str] = field(default_factory=list)
+    final: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.temp = self.root / "_temp"
@@ -64,9 +65,9 @@ class Runner:
     def job(self, steps: list[dict[str, Any]], **contexts: Any) -> str:
         """Run the steps of a job; returns its status."""
         self.contexts |= contexts
-        whole = self._contexts({})
+        self.final = self._contexts({})
         for number, step in enumerate(steps):
-            self._step(step, f"step-{number}", whole, self.workspace)
+            self._step(step, f"step-{number}", self.final, self.workspace)
         return self.status
 
     def outputs(self, step: str) -> dict[str, str]:
