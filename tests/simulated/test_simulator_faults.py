@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from armsim import (
     Fault,
+    Pace,
     Simulator,
     conflict,
     dropped,
@@ -260,8 +261,6 @@ def test_a_deleted_resource_is_gone_and_another_one_is_not_touched(sdk: Sdk) -> 
 
 
 def test_a_second_request_on_a_busy_resource_conflicts(start: Callable[..., Simulator]) -> None:
-    from armsim import Pace
-
     simulator = start(Pace(polls=100), guests=False)
     with Sdk(simulator, retry_total=0) as sdk:
         body = {"location": "eastus", "properties": {"creationData": {"createOption": "Empty"}, "diskSizeGB": 4}}

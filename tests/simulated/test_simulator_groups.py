@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from armsim import Pace, Simulator, client_options, credential_options
@@ -137,3 +141,36 @@ def test_unknown_and_read_only_properties_are_refused(sdk: Sdk) -> None:
         with pytest.raises(HttpResponseError) as caught:
             sdk.resource.resource_groups.create_or_update("g", body)
         assert (caught.value.status_code, caught.value.error.target) == (400, where)
+
+
+def test_it_runs_as_a_process_of_its_own() -> None:
+    command = [sys.executable, "-m", "armsim", "--speed", "100", "--no-guests"]
+    process = subprocess.Popen(
+        command, cwd=Path(__file__).parent, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    with process:
+        assert process.stdout is not None
+        place = json.loads(process.stdout.readline())
+        options = {"connection_verify": place["authority"]}
+        with (
+            ClientSecretCredential(
+                place["tenant"],
+                place["client"],
+                place["secret"],
+                authority=place["url"],
+                disable_instance_discovery=True,
+                **options,
+            ) as credential,
+            ResourceManagementClient(
+                credential,
+                place["subscription"],
+                base_url=place["url"],
+                credential_scopes=[place["url"] + "/.default"],
+                **options,
+            ) as client,
+        ):
+            client.resource_groups.create_or_update("g", {"location": "eastus"})
+        assert process.stdin is not None
+        process.stdin.close()
+        end = json.loads(process.stdout.readline())
+    assert (process.returncode, len(end["resources"]), end["requests"], end["mistakes"]) == (0, 1, 1, [])

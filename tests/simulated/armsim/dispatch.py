@@ -46,7 +46,7 @@ def _resource(call: Call, kind: Kind) -> Answer:
             f"The HTTP method '{call.method}' is not supported at scope '{call.target.path}'.",
         )
     _check_group(call)
-    if len(call.target.types) > 1 and call.cloud.world.get(call.target.parent_path) is None:
+    if len(call.target.types) > 1 and call.cloud.world.get(kind.parent_path(call.target)) is None:
         if call.method == "DELETE":
             return Answer(204)
         raise problems.parent_not_found("/".join(call.target.names[:-1]))
@@ -72,7 +72,7 @@ def _check_group(call: Call) -> None:
 def _collection(call: Call, kind: Kind) -> Answer:
     target = call.target
     _check_group(call)
-    if len(target.types) > 1 and call.cloud.world.get(target.parent_path) is None:
+    if len(target.types) > 1 and call.cloud.world.get(kind.parent_path(target)) is None:
         raise problems.parent_not_found("/".join(target.names))
     scope = target.parent_path if len(target.types) > 1 else target.scope
     return page(call, kind.list(call, scope))

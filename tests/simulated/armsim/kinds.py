@@ -12,6 +12,7 @@ from armsim.exchange import Answer, Call
 from armsim.identifiers import etag
 from armsim.operations import COMPUTE, Operation, Style
 from armsim.problems import ArmError
+from armsim.targets import Target
 from armsim.world import LOCATIONS, Resource, location_name
 
 if TYPE_CHECKING:
@@ -64,6 +65,10 @@ class Kind:
     def seconds(self, cloud: Cloud, resource: Resource, verb: str) -> float | None:
         """Simulated seconds of an operation, when not the table's."""
         return None
+
+    def parent_path(self, target: Target) -> str:
+        """The resource that must be there for a nested one."""
+        return target.parent_path
 
     # ---- requests -----------------------------------------------------------------------------------------------
 

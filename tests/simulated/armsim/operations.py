@@ -201,6 +201,9 @@ class Operations:
                 operation.status = "Succeeded"
             except ArmError as refusal:
                 error = refusal
+            except Exception as mistake:  # noqa: BLE001
+                self.mistakes.append(traceback.format_exc())
+                error = ArmError(200, "InternalExecutionError", f"The simulator failed: {mistake!r}.")
         if error is not None:
             operation.error = error
             operation.status = "Failed"

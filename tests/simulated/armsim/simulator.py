@@ -20,6 +20,7 @@ from armsim.compute.images import Images
 from armsim.compute.machines import VM, Machines
 from armsim.compute.run_commands import RunCommands
 from armsim.compute.sizes import Sizes
+from armsim.deployments.deployments import Deployments
 from armsim.exchange import Exchange, Log
 from armsim.faults import Faults
 from armsim.guests.content import Content
@@ -35,6 +36,7 @@ from armsim.network.virtual_networks import Subnets, VirtualNetworks
 from armsim.operations import Operations
 from armsim.pace import IMMEDIATE, Pace
 from armsim.problems import ArmError
+from armsim.proxy import Proxy
 from armsim.roles import Roles
 from armsim.server import Server
 from armsim.storage import Accounts, Blobs, BlobServices, Containers
@@ -61,6 +63,7 @@ KINDS: tuple[type[Kind], ...] = (
     Definitions,
     Versions,
     Identities,
+    Deployments,
 )
 
 
@@ -142,6 +145,10 @@ class Simulator:
     @property
     def port(self) -> int:
         return self._arm.port
+
+    def proxy(self) -> Proxy:
+        """A CONNECT proxy for clients that dial Azure's own names; close it."""
+        return Proxy(self._arm.port, self._data.port)
 
     @property
     def authority(self) -> Path:

@@ -22,6 +22,7 @@ from armsim.identifiers import stamp
 from armsim.kinds import Kind, Work, default, merged
 from armsim.operations import STORAGE
 from armsim.problems import ArmError
+from armsim.targets import Target
 from armsim.world import Resource
 
 ACCOUNT = "Microsoft.Storage/storageAccounts"
@@ -141,6 +142,10 @@ class Containers(Kind):
     type = "Microsoft.Storage/storageAccounts/blobServices/containers"
     model = models.BlobContainer
     located = False
+
+    def parent_path(self, target: Target) -> str:
+        """The account: its blob service `default` is always there."""
+        return target.path.lower().split("/blobservices/")[0]
 
     def put(self, call: Call) -> Answer:
         schema.check(self.model, call.body or {}, partial=True)

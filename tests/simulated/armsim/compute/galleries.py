@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 import time
 from typing import Any, ClassVar
@@ -92,6 +93,11 @@ class Versions(Kind):
     style = GALLERY
     name_pattern = r".*"
     retry: ClassVar[dict[str, tuple[float, float]]] = {"create": (60, 60), "update": (60, 60), "delete": (60, 60)}
+
+    def put(self, call: Call) -> Answer:
+        if call.version < "2019-07-01":
+            call.body = _modern(call.body)
+        return super().put(call)
 
     def prepare(self, call: Call, body: dict[str, Any], old: Resource | None) -> dict[str, Any]:
         if not re.fullmatch(r"\d{1,10}\.\d{1,10}\.\d{1,10}", call.target.name) or any(
@@ -250,6 +256,16 @@ class Versions(Kind):
     def deleted(self, cloud: Cloud, resource: Resource) -> None:
         if (content := resource.state.pop("content", None)) is not None:
             content.dispose()
+
+
+def _modern(body: Any) -> Any:
+    """Before 2019-07-01 the source was in `publishingProfile.source`; packer 1.6.6 still writes it there."""
+    body = copy.deepcopy(body)
+    properties = body.get("properties") or {}
+    source = (properties.get("publishingProfile") or {}).pop("source", None)
+    if source:
+        properties["storageProfile"] = {"source": {"id": source["managedImage"]["id"]}}
+    return body
 
 
 def replication(version: Resource) -> dict[str, Any]:
