@@ -94,7 +94,7 @@ class Job:
         self.directory.mkdir(parents=True, exist_ok=True)
         request = self._request()
         self.options = self._options(request)
-        if self.options.platform in SIGNS_IN:
+        if self.options.platform in SIGNS_IN or self.options.publish_to_azure:
             self.sign_in = self._signed_in(request)
         if not self.options.templates:
             self.options = replace(self.options, templates=(self._made(request),))
@@ -195,7 +195,7 @@ class Job:
             given.client_id.strip(),
             given.tenant_id.strip(),
             self.runner.connection(given),
-            given.environment,
+            given.environment or str(self.options.cloud or ""),
         ).choose()
         if not self.options.subscription:
             self.options = replace(self.options, subscription=sign_in.subscription)

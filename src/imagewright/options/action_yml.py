@@ -89,7 +89,7 @@ def _environment(*, cleanup: bool = False) -> list[tuple[str, str]]:
 
 
 def _cleans(option: Option) -> bool:
-    return option.group is Group.SIGN_IN or option.field in {"home", "subscription", "resource_group", "verbose"}
+    return option.group in (Group.SIGN_IN, Group.AZURE) or option.field in {"home", "verbose"}
 
 
 def _sentence(text: str) -> str:
