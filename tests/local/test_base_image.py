@@ -57,7 +57,7 @@ class Here:
     work: Path
 
     def __post_init__(self) -> None:
-        self.deadline = Deadline.after(CLOCK, 1800, "the test")
+        self.deadline = Deadline.after(CLOCK, 3600, "the test")
         self.platform = platform(Settings(home=HOME, work=self.work), lambda _: None, CLOCK)
 
     def source(self, generation: Generation) -> ExactSource:
@@ -133,6 +133,7 @@ CHECKS = {
 }
 
 
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("generation", list(Generation))
 def test_it_boots_works_and_boots_again_from_loaders_of_its_own(here: Here, generation: Generation) -> None:
     owner = Owner()
@@ -143,7 +144,7 @@ def test_it_boots_works_and_boots_again_from_loaders_of_its_own(here: Here, gene
         for what, command in checks.items():
             code, said = machine.guest.ask(command, here.deadline)  # type: ignore[attr-defined]
             assert code == 0, f"{what}: {said}"
-        machine.guest.reboot(Reboot(), lambda *_: None, here.deadline)
+        machine.guest.reboot(Reboot(timeout=1200), lambda *_: None, here.deadline)
         code, said = machine.guest.ask("cloud-init status --wait && cat /proc/cmdline", here.deadline)  # type: ignore[attr-defined]
         assert code == 0, said
         assert "root=UUID=" in said
