@@ -9,6 +9,8 @@
     ├── PlatformError                 6   the machine, the cloud or the network refused
     │   ├── AuthenticationError           no credential, or not enough rights
     │   ├── QuotaError                    no quota or no capacity left
+    │   ├── MachineLostError                  the cloud took the machine back (spot)
+    │   ├── GuestError                    what the guest did: a cut connection, a refused file; fails its step
     │   └── FetchError                    a URL could not be read, or its content was not the expected one
     ├── BuildTimeoutError             7   `buildTimeoutInMinutes` has passed
     ├── LeftBehindError               9   something that was created could not be deleted
@@ -95,6 +97,14 @@ class AuthenticationError(PlatformError):
 
 
 class QuotaError(PlatformError):
+    pass
+
+
+class MachineLostError(PlatformError):
+    """The cloud took the machine back (spot); another one may take its place."""
+
+
+class GuestError(PlatformError):
     pass
 
 

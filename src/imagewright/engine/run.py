@@ -13,6 +13,7 @@ from imagewright.core.errors import (
     CustomizationError,
     DistributionError,
     ImagewrightError,
+    MachineLostError,
     PlatformError,
     Severity,
     TemplateError,
@@ -51,6 +52,9 @@ from imagewright.engine.perform import StepFailedError, perform
 from imagewright.engine.resume import CachePolicy, Chain, Keep, chain
 from imagewright.engine.scope import Scope
 from imagewright.engine.stage import stage
+
+MACHINES = 4
+"""How many machines a build may lose, and one more, before it gives up."""
 
 
 def build(
@@ -161,6 +165,16 @@ class _Build:
     # --- the machine ---
 
     def _captured(self, source: ExactSource, plan: Plan, keys: Chain, scope: Scope, deadline: Deadline) -> Disk:
+        """A machine that the cloud takes back is replaced; the build goes on behind its last checkpoint."""
+        for _ in range(MACHINES - 1):
+            try:
+                return self._on_one_machine(source, plan, keys, scope, deadline)
+            except MachineLostError as lost:
+                self.emit(Note(lost.message, Level.WARNING, "the build goes on on another machine"))
+                self.steps.clear()
+        return self._on_one_machine(source, plan, keys, scope, deadline)
+
+    def _on_one_machine(self, source: ExactSource, plan: Plan, keys: Chain, scope: Scope, deadline: Deadline) -> Disk:
         with self._phase(Phase.BUILDING):
             machine, done = self._machine(source, plan, keys, scope, deadline)
         finish = finishing(plan, source.os_type)

@@ -13,7 +13,7 @@ from imagewright.communicators.lines import Lines
 from imagewright.communicators.scripts import prepare
 from imagewright.core.actions import InstallUpdates, Reboot, Run
 from imagewright.core.clock import Clock, Deadline, fresh_name
-from imagewright.core.errors import PlatformError
+from imagewright.core.errors import GuestError, PlatformError
 from imagewright.core.events import Stream
 from imagewright.core.ports import OutputSink
 from imagewright.core.secret import Secret
@@ -67,7 +67,7 @@ class AgentGuest:
         script = f"set -e\n{receive}\nchmod {mode:04o} {shlex.quote(destination)}\n"
         code = self._execute(script, secrets, lambda line, _: said.append(line), deadline)
         if code != 0:
-            raise PlatformError(
+            raise GuestError(
                 f"{destination} could not be written on the guest: {' '.join(said)}",
                 hint="files are written by the build user: upload to /tmp and move the file with a Shell customizer",
             )
@@ -82,10 +82,10 @@ class AgentGuest:
         check = reboot.check_command or "true"
         code = self._execute(check, (), output, within)
         if code != 0:
-            raise PlatformError(f"the check after the reboot ended with exit code {code}")
+            raise GuestError(f"the check after the reboot ended with exit code {code}")
 
     def install_updates(self, updates: InstallUpdates, output: OutputSink, deadline: Deadline) -> None:
-        raise PlatformError("WindowsUpdate needs a Windows guest")
+        raise GuestError("WindowsUpdate needs a Windows guest")
 
     def close(self) -> None: ...
 
@@ -134,9 +134,9 @@ class AgentGuest:
         self._forget(name, deadline)
         if state == "TimedOut":
             deadline.check()
-            raise PlatformError("the script took longer than the build may")
+            raise GuestError("the script took longer than the build may")
         if state == "Canceled":
-            raise PlatformError("the script was cancelled by somebody else")
+            raise GuestError("the script was cancelled by somebody else")
         return int(view.get("exitCode") or 0)
 
     def _forget(self, name: str, deadline: Deadline) -> None:

@@ -116,13 +116,13 @@ class Arm:
 
 
 class Operation:
-    """A long operation that runs."""
+    """A long operation that runs. Without a `poller` it was over with its first answer."""
 
     def __init__(self, doing: str, poller: Any) -> None:
         self._doing = doing
         self._poller = poller
         self._over = threading.Event()
-        if not poller.done():
+        if poller is not None and not poller.done():
             poller.add_done_callback(lambda _: self._over.set())
 
     def wait(self) -> Any:
@@ -130,13 +130,14 @@ class Operation:
         from azure.core.exceptions import AzureError
 
         try:
-            return _plain(self._poller.result())
+            return None if self._poller is None else _plain(self._poller.result())
         except AzureError as error:
             raise errors.translate(error, self._doing) from error
 
     def ended(self, seconds: float) -> bool:
         """Whether it has ended, well or not, after at most `seconds`."""
-        return bool(self._poller.done()) or self._over.wait(seconds) or bool(self._poller.done())
+        over = self._poller is None or self._poller.done()
+        return bool(over or self._over.wait(seconds) or self._poller.done())
 
 
 def together(*works: Callable[[], Result]) -> list[Result]:

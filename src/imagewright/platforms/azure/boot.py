@@ -27,6 +27,7 @@ from imagewright.platforms.azure.place import Place
 from imagewright.platforms.azure.sizes import Candidate
 from imagewright.platforms.azure.storage import Storage
 from imagewright.platforms.azure.vm_body import Start, Wishes
+from imagewright.platforms.azure.watched import Watched
 
 BOOT_SECONDS = 20 * 60.0
 SSH_SECONDS = 180.0
@@ -212,7 +213,8 @@ class Boot:
         if start.image is None:
             pulse.created()
             self._admit(place, name, keys, deadline)
-        guest = self._guest(place, name, keys, interface, reach, pulse, plan, owner, deadline)
+        reached = self._guest(place, name, keys, interface, reach, pulse, plan, owner, deadline)
+        guest = Watched(reached, pulse.look)
         _wait_for_cloud_init(guest, deadline)
         disks = (
             (start.disk, *start.data_disks)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import threading
 from collections.abc import Iterator, Sequence
@@ -25,6 +26,7 @@ from imagewright.platforms.azure.sources import region
 LIST_SECONDS = 120.0
 GIB = 1 << 30
 MACHINE, DISK = "machine", "disk"
+MARK, MARKS = "imagewright-mark-", 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,7 @@ class Checkpoints:
         self._clock = clock
         self._location = location
         self._rows: tuple[Json, ...] | None = None
+        self._facts: dict[str, str] | None = None
         self._lock = threading.Lock()
 
     @property
@@ -71,11 +74,26 @@ class Checkpoints:
             self.discard(one.key)
         return tuple(doomed)
 
-    def mark(self, key: str, note: str) -> None:
-        """Nothing: a snapshot is the only thing that is kept in Azure, so validators run every time."""
-
     def has(self, key: str) -> bool:
-        return self.find(key, MACHINE) is not None or self.find(key, DISK) is not None
+        kept = self.find(key, MACHINE) is not None or self.find(key, DISK) is not None
+        return kept or self._marked(key)
+
+    def mark(self, key: str, note: str) -> None:
+        """A bare fact is a tag of the group: no snapshot, no cost. There is room for 50; the oldest give way."""
+        marks = self._marks()
+        if marks is None:
+            return
+        until = names.stamp(self._clock.now() + timedelta(days=self._choices.cache_days))
+        facts = {name: text for name, text in marks.items() if name.startswith(MARK)}
+        others = {name: text for name, text in marks.items() if not name.startswith(MARK)}
+        newest = sorted(facts.items(), key=lambda each: each[1])[-MARKS:]
+        body = {"tags": others | dict(newest) | {MARK + key[:48]: until}}
+        with contextlib.suppress(PlatformError):  # without it the validators run again: no reason to fail
+            self._arm.ask(
+                "keeping a fact in the cache group",
+                self._deadline(),
+                lambda c, k: c.resources.resource_groups.update(self.group, body, **k),
+            )
 
     @contextmanager
     def using(self, keys: Sequence[str]) -> Iterator[None]:
@@ -198,6 +216,20 @@ class Checkpoints:
                 lambda c, k: c.resources.resource_groups.create_or_update(self.group, body, **k),
             )
         return place
+
+    def _marked(self, key: str) -> bool:
+        if self._facts is None:
+            self._facts = self._marks() or {}
+        until = names.moment(self._facts.get(MARK + key[:48], ""))
+        return until is not None and until > self._clock.now()
+
+    def _marks(self) -> dict[str, str] | None:
+        found = self._arm.find(
+            f"looking up the cache group {self.group}",
+            self._deadline(),
+            lambda c, k: c.resources.resource_groups.get(self.group, **k),
+        )
+        return None if found is None else dict(found.get("tags") or {})
 
     def _found(self) -> tuple[Json, ...]:
         """Every snapshot in the group, listed once per build."""

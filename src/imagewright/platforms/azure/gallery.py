@@ -18,6 +18,7 @@ from imagewright.platforms.azure import names
 from imagewright.platforms.azure.arm import Arm, Json
 from imagewright.platforms.azure.choices import AzureChoices
 from imagewright.platforms.azure.deletion import RESOURCE
+from imagewright.platforms.azure.errors import is_gone
 from imagewright.platforms.azure.snapshots import Snapshots
 from imagewright.platforms.azure.sources import region, security_of
 from imagewright.platforms.local.versioning import Version, choose, parse
@@ -149,18 +150,37 @@ def version_body(
 
 
 def _version(target: SharedImageTarget, found: ResourceId, source: ExactSource, arm: Arm, deadline: Deadline) -> str:
-    group, (gallery, name) = found.resource_group, found.names
-    rows = arm.all(
-        f"listing the versions of {name}",
-        deadline,
-        lambda c, k: c.compute.gallery_image_versions.list_by_gallery_image(group, gallery, name, **k),
-    )
+    rows = _rows(found, arm, deadline)
     existing = {version for row in rows if (version := parse(row["name"])) is not None}
     with _ALLOTTING:
         taken = _ALLOTTED.setdefault(str(found).lower(), set())
         version = choose(target.versioning, existing | taken, source.exact_version)
         taken.add(version)
     return str(version)
+
+
+def newest_tags(target: SharedImageTarget, arm: Arm, deadline: Deadline) -> dict[str, str]:
+    """The tags of the definition's highest version; none where there is none."""
+    found = definition_id(target)
+    try:
+        rows = _rows(found, arm.at(found.subscription), deadline)
+    except PlatformError as error:
+        if is_gone(error):
+            return {}
+        raise
+    newest = max(
+        ((version, row) for row in rows if (version := parse(row["name"]))), key=lambda each: each[0], default=None
+    )
+    return dict(newest[1].get("tags") or {}) if newest else {}
+
+
+def _rows(found: ResourceId, arm: Arm, deadline: Deadline) -> list[Json]:
+    group, (gallery, name) = found.resource_group, found.names
+    return arm.all(
+        f"listing the versions of {name}",
+        deadline,
+        lambda c, k: c.compute.gallery_image_versions.list_by_gallery_image(group, gallery, name, **k),
+    )
 
 
 def _tell(version_id: ResourceId, arm: Arm, emit: Emit, deadline: Deadline) -> None:

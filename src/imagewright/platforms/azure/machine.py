@@ -11,7 +11,7 @@ from pathlib import Path
 from imagewright.core.actions import Inline, Run, RunAs, Shell
 from imagewright.core.clock import Clock, Deadline
 from imagewright.core.disk import Disk
-from imagewright.core.errors import BuildTimeoutError, CancelledError, PlatformError, QuotaError
+from imagewright.core.errors import BuildTimeoutError, CancelledError, MachineLostError, PlatformError
 from imagewright.core.events import Emit, Level, Note
 from imagewright.core.ownership import Owner
 from imagewright.core.plan import Generation, OsType
@@ -88,7 +88,7 @@ class Pulse:
             return
         what = "is gone" if view is None else f"is {power.partition('/')[2]}"
         if self._spot:
-            raise QuotaError(
+            raise MachineLostError(
                 f"the spot build VM {what}: Azure took its capacity back",
                 hint="build again: the build resumes from its last checkpoint; or build without --spot",
             )
@@ -153,7 +153,7 @@ class AzureMachine:
             flush = Run(Inline(FLUSH), Shell.SH, RunAs.ELEVATED)
             self._guest.run(flush, FLUSH.encode(), lambda _line, _stream: None, deadline)
             self._store.keep(self._state(key, checkpoints.MACHINE), self._body.disks, note, self._owner, deadline)
-        except CancelledError:
+        except (CancelledError, MachineLostError):
             raise
         except (PlatformError, BuildTimeoutError) as error:
             self._pulse.look()

@@ -42,6 +42,16 @@ def publish(
     return RunOutput(target.run_output_name, artifact_id=str(made["id"]), regions=(target.location,))
 
 
+def tags_of(target: ManagedImageTarget, arm: Arm, deadline: Deadline) -> dict[str, str]:
+    image = image_id(target)
+    found = arm.at(image.subscription).find(
+        f"looking up the image {image.name}",
+        deadline,
+        lambda c, k: c.compute.images.get(image.resource_group, image.name, **k),
+    )
+    return dict((found or {}).get("tags") or {})
+
+
 def image_id(target: ManagedImageTarget) -> ResourceId:
     found = parse_resource_id(target.image_id)
     if found is None:

@@ -26,6 +26,7 @@ from imagewright.core.plan import (
     Target,
     VhdTarget,
 )
+from imagewright.core.ports import SOURCE_TAG
 from imagewright.core.result import RunOutput
 from imagewright.platforms import Settings
 from imagewright.platforms.azure import access, gallery, managed_image, preflight, sources, upload, vhd_blob
@@ -59,6 +60,7 @@ class AzurePlatform:
         self._lock = threading.Lock()
         self._location = settings.location
         self._tries: tuple[Candidate, ...] = ()
+        self._machines = 0
         self._deletion = Deletion(lambda: self._arm)
 
     @cached_property
@@ -137,8 +139,14 @@ class AzurePlatform:
     def boot(self, source: ExactSource | Disk, plan: Plan, owner: Owner, deadline: Deadline) -> AzureMachine:
         place = self._group.place(plan, owner, deadline)
         if isinstance(source, ExactSource):
-            return self._boot.from_source(source, plan, place, self._tries, owner, deadline)
+            return self._boot.from_source(source, plan, place, self._next_tries(), owner, deadline)
         return self._boot.from_captured(source, plan, place, self._tries, owner, deadline)
+
+    def _next_tries(self) -> tuple[Candidate, ...]:
+        """A machine after one that was lost begins with the next size: where one was taken back, others will be."""
+        first = self._machines % len(self._tries) if self._tries else 0
+        self._machines += 1
+        return (*self._tries[first:], *self._tries[:first])
 
     def resume(self, key: str, plan: Plan, owner: Owner, deadline: Deadline) -> AzureMachine | None:
         state = self.cache.find(key, MACHINE)
@@ -146,7 +154,7 @@ class AzurePlatform:
             return None
         place = self._group.place(plan, owner, deadline)
         try:
-            machine = self._boot.from_state(state, plan, place, self._tries, owner, deadline)
+            machine = self._boot.from_state(state, plan, place, self._next_tries(), owner, deadline)
             self.cache.touch(state, deadline)
         except PlatformError as error:
             deadline.check()
@@ -206,6 +214,18 @@ class AzurePlatform:
         return self._shared
 
     _shared: Snapshots | None = None
+
+    def built_from(self, target: Target, deadline: Deadline) -> str:
+        """Satisfies core.ports.Remembers, for images: a VHD has no memory."""
+        match target:
+            case SharedImageTarget():
+                return gallery.newest_tags(target, self._arm, deadline).get(SOURCE_TAG, "")
+            case ManagedImageTarget():
+                return managed_image.tags_of(target, self._arm, deadline).get(SOURCE_TAG, "")
+            case VhdTarget():
+                return ""
+            case _:
+                assert_never(target)
 
     def delete(self, owned: Owned, deadline: Deadline) -> None:
         match owned.kind:
