@@ -111,9 +111,9 @@ def _begin(call: Call, group: Resource) -> Operation:
     group.properties["provisioningState"] = "Deleting"
     inside = cloud.world.inside(group.id)
     outside = _used_from_outside(call, group)
-    for item in cloud.operations.running():
-        if item.resource_id.lower().startswith(group.id.lower() + "/"):
-            cloud.operations.cancel(item)
+    for other in cloud.operations.running():
+        if other.resource_id.lower().startswith(group.id.lower() + "/"):
+            cloud.operations.cancel(other)
     works = []
     for item in inside if outside is None else []:
         kind = cloud.kind(item.kind)

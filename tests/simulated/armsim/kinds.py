@@ -19,17 +19,19 @@ if TYPE_CHECKING:
     from armsim.cloud import Cloud
 
 Work = Callable[[], None]
+Shape = type[Any]
+"""A model of the SDK."""
 
 
 class Kind:
     """A type of resource. Sub-classes say its shape and override what it means."""
 
     type: ClassVar[str]
-    model: ClassVar[type]
+    model: ClassVar[Shape]
     style: ClassVar[Style] = COMPUTE
     located: ClassVar[bool] = True
     instant: ClassVar[bool] = False
-    patch_model: ClassVar[type | None] = None
+    patch_model: ClassVar[Shape | None] = None
     retry: ClassVar[dict[str, tuple[float, float]]] = {}
     name_pattern: ClassVar[str] = r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,79}"
 

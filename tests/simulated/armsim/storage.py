@@ -295,8 +295,9 @@ def download(blob: BlobClient, into: Path) -> int:
     with into.open("wb") as out:
         out.truncate(size)
         for item in blob.list_page_ranges():
-            for start in range(item.start, item.end + 1, _CHUNK):
-                length = min(_CHUNK, item.end + 1 - start)
+            end = int(item.end or 0) + 1
+            for start in range(int(item.start or 0), end, _CHUNK):
+                length = min(_CHUNK, end - start)
                 out.seek(start)
                 out.write(blob.download_blob(start, length).readall())
     return size

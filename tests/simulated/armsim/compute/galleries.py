@@ -15,7 +15,7 @@ from armsim.compute.sources import DEFINITION, DISK, IMAGE, SNAPSHOT, VERSION
 from armsim.exchange import Answer, Call
 from armsim.guests.content import Content
 from armsim.identifiers import stamp
-from armsim.kinds import Kind, Work, default
+from armsim.kinds import Kind, Shape, Work, default
 from armsim.operations import GALLERY
 from armsim.problems import ArmError
 from armsim.world import LOCATIONS, Resource, location_name
@@ -25,8 +25,8 @@ VM = "Microsoft.Compute/virtualMachines"
 
 class Galleries(Kind):
     type = "Microsoft.Compute/galleries"
-    model = models.Gallery
-    patch_model = models.GalleryUpdate
+    model: ClassVar[Shape] = models.Gallery
+    patch_model: ClassVar[Shape | None] = models.GalleryUpdate
     style = GALLERY
     name_pattern = r"[A-Za-z0-9][A-Za-z0-9_.]{0,79}"
     nested = DEFINITION

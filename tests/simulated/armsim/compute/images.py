@@ -46,7 +46,7 @@ class Images(Kind):
         if source:
             self._from_machine(call, body, source)
         else:
-            self._from_disk(call, properties, disk)
+            self._from_disk(call, properties, disk or {})
         return body
 
     def _from_machine(self, call: Call, body: dict[str, Any], source: dict[str, Any]) -> None:

@@ -48,7 +48,7 @@ class Machines(Kind):
 
     def _changed(self, call: Call, body: dict[str, Any], old: Resource) -> dict[str, Any]:
         """An update can resize a machine, change tags, identities and data disks; not its image or profile."""
-        result = merged(old.body, body)
+        result: dict[str, Any] = merged(old.body, body)
         given = body.get("properties") or {}
         wanted = (given.get("storageProfile") or {}).get("imageReference")
         known = old.properties["storageProfile"].get("imageReference")

@@ -185,7 +185,7 @@ class Execution:
     def _script(self) -> str:
         source = self.properties["source"]
         given = [*(self.properties.get("parameters") or []), *(self.properties.get("protectedParameters") or [])]
-        text = source.get("script")
+        text: str | None = source.get("script")
         if text is None:
             uri = source["scriptUri"]
             fetched = self._blob(uri).download_blob().readall()

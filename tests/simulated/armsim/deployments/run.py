@@ -28,7 +28,9 @@ class Run:
         self._pause = threading.Event()
 
     def go(self) -> None:
-        waiting, running, done = list(self._plan), {}, set()
+        waiting = list(self._plan)
+        running: dict[str, tuple[dict[str, Any], Operation | None]] = {}
+        done: set[str] = set()
         while waiting or running:
             for item in [item for item in waiting if item["needs"] <= done]:
                 waiting.remove(item)

@@ -52,13 +52,22 @@ class Farm:
                 if missing:
                     raise CannotRunError(f"guests need {', '.join(missing)}")
                 self.root = root_command()
-                folder = Path(tempfile.mkdtemp(prefix="armsim-", dir="/var/tmp"))
+                self._sweep()
+                folder = Path(tempfile.mkdtemp(prefix=f"armsim-{os.getpid()}-", dir="/var/tmp"))
                 folder.chmod(0o755)
-                self.base = Path(tempfile.mkdtemp(prefix="armsim-base-", dir="/dev/shm"))
+                self.base = Path(tempfile.mkdtemp(prefix=f"armsim-{os.getpid()}-", dir="/dev/shm"))
                 self.base.chmod(0o755)
                 self.as_root(sys.executable, HERE / "base.py", self.base, self._certificates.authority)
                 self._folder = folder
             return self._folder
+
+    def _sweep(self) -> None:
+        """Remove what simulators left that were killed; their guests died with them."""
+        for place in (Path("/var/tmp"), Path("/dev/shm")):
+            for folder in place.glob("armsim-*-*"):
+                owner = folder.name.split("-")[1]
+                if owner.isdigit() and not Path("/proc", owner).exists():
+                    self.as_root("rm", "-rf", folder)
 
     def as_root(self, *command: str | Path, capture: bool = False) -> subprocess.CompletedProcess[bytes]:
         done = subprocess.run([*self.root, *map(str, command)], capture_output=True, check=False)

@@ -7,7 +7,7 @@ if [ -e /run/armsim/first.sh ]; then
     /bin/sh /run/armsim/first.sh >/var/log/cloud-init-output.log 2>&1
     mv /run/armsim/first.sh /run/armsim/first.done
 fi
-ls /etc/ssh/ssh_host_*_key >/dev/null 2>&1 || ssh-keygen -A >/dev/null
+ls /etc/ssh/ssh_host_*_key >/dev/null 2>&1 || ssh-keygen -q -N "" -t ed25519 -f /etc/ssh/ssh_host_ed25519_key
 if [ -s /run/armsim/addresses ]; then
     set --
     while read -r address; do set -- "$@" -o "ListenAddress=$address"; done </run/armsim/addresses
