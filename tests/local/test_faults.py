@@ -169,6 +169,8 @@ def test_a_machine_that_dies(run: Callable[..., Ran], template: Callable[..., Pa
     ran = run(template("echo now; sleep 3600"), watch=watch)
     assert ran.result.state is RunState.FAILED
     assert "the build VM is gone: QEMU ended with signal 9" in ran.message
+    assert ran.result.failure is not None
+    assert ran.result.failure.exit_code == 6
 
 
 def test_after_a_resume_the_clock_is_right_and_the_random_pool_is_fresh(

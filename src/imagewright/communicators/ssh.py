@@ -19,7 +19,7 @@ from imagewright.communicators.lines import Lines
 from imagewright.communicators.scripts import prepare
 from imagewright.core.actions import InstallUpdates, Reboot, Run
 from imagewright.core.clock import Deadline
-from imagewright.core.errors import BuildTimeoutError, PlatformError
+from imagewright.core.errors import BuildTimeoutError, GuestError, PlatformError
 from imagewright.core.events import Stream
 from imagewright.core.ports import OutputSink
 from imagewright.engine.waiting import backoff, poll
@@ -154,8 +154,8 @@ class SshGuest:
         try:
             return self._execute(prepared.execute, output, deadline)
         except _DisconnectedError as error:
-            self._alive()
-            raise PlatformError(
+            self._still_alive(deadline)
+            raise GuestError(
                 "the script disconnected unexpectedly: the guest rebooted, or the connection was cut",
                 hint="a Shell customizer may not reboot the guest or stop its SSH server",
             ) from error
@@ -184,14 +184,12 @@ class SshGuest:
             try:
                 code = self._execute(reboot.check_command, output, within)
             except _DisconnectedError as error:
-                raise PlatformError(
-                    "the connection was cut while the guest was looked at after its reboot"
-                ) from error
+                raise GuestError("the connection was cut while the guest was looked at after its reboot") from error
             if code != 0:
-                raise PlatformError(f"the check after the reboot ended with exit code {code}")
+                raise GuestError(f"the check after the reboot ended with exit code {code}")
 
     def install_updates(self, updates: InstallUpdates, output: OutputSink, deadline: Deadline) -> None:
-        raise PlatformError("WindowsUpdate needs a Windows guest")
+        raise GuestError("WindowsUpdate needs a Windows guest")
 
     def ask(self, command: str, deadline: Deadline) -> tuple[int, str]:
         """Run a short command of our own; its exit code and standard output."""
@@ -205,7 +203,13 @@ class SshGuest:
             return self._execute(command, collect, deadline), "\n".join(lines)
         except _DisconnectedError as error:
             self._alive()
-            raise PlatformError("the connection to the guest was cut") from error
+            raise GuestError("the connection to the guest was cut") from error
+
+    def _still_alive(self, deadline: Deadline) -> None:
+        """A machine that dies cuts its connections first: it is looked at twice before the guest is blamed."""
+        self._alive()
+        deadline.wait(0.5)
+        self._alive()
 
     def _boot_id(self, deadline: Deadline) -> str:
         lines: list[str] = []
@@ -269,9 +273,9 @@ class SshGuest:
                 code, said = self._feed(command, content, deadline)
             except _DisconnectedError as error:
                 self._alive()
-                raise PlatformError(f"the connection was cut while {what} was sent to the guest") from error
+                raise GuestError(f"the connection was cut while {what} was sent to the guest") from error
         if code != 0:
-            raise PlatformError(
+            raise GuestError(
                 f"{what} could not be written on the guest: {said}",
                 hint="files are written by the build user: upload to /tmp and move the file with a Shell customizer",
             )

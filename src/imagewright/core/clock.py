@@ -12,6 +12,9 @@ from typing import Protocol
 
 from imagewright.core.errors import BuildTimeoutError, CancelledError
 
+MOMENT = 0.25
+"""Seconds: how late a wait may notice that it was stopped."""
+
 
 class Clock(Protocol):
     def now(self) -> datetime:
@@ -69,10 +72,12 @@ class Deadline:
             raise self.error(f"{self.what} took too long", hint=self.hint)
 
     def wait(self, seconds: float) -> None:
-        """Let `seconds` pass, or what is left of them; raises like `check`."""
+        """Let `seconds` pass, or what is left of them; raises like `check`, at the latest a moment after `stop`."""
+        until = min(self.clock.monotonic() + seconds, self.at)
         self.check()
-        self.clock.wait(min(seconds, self.remaining()))
-        self.check()
+        while (left := until - self.clock.monotonic()) > 0:
+            self.clock.wait(min(left, MOMENT))
+            self.check()
 
     def sooner(
         self, seconds: float, what: str, hint: str = "", error: Callable[..., Exception] | None = None

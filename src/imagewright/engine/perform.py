@@ -9,7 +9,7 @@ from typing import assert_never
 from imagewright.core.actions import Action, Content, Inline, InstallUpdates, Reboot, Remote, Run, Staged, Upload
 from imagewright.core.clock import Deadline
 from imagewright.core.digest import UnresolvedError
-from imagewright.core.errors import CancelledError, ImagewrightError
+from imagewright.core.errors import GuestError, ImagewrightError
 from imagewright.core.events import Emit, Output, Stream
 from imagewright.core.plan import Step
 from imagewright.core.ports import Guest, OutputSink, Staging
@@ -42,12 +42,11 @@ def perform(step: Step, guest: Guest, staging: Staging, emit: Emit, deadline: De
             _perform(action, guest, staging, output, deadline)
         except _ExitCodeError as failed:
             raise StepFailedError(step, str(failed), failed.hint, tuple(last)) from failed
-        except CancelledError:
-            raise
+        except GuestError as failed:
+            raise StepFailedError(step, failed.message, failed.hint, tuple(last)) from failed
         except ImagewrightError as failed:
             failed.origin = failed.origin or step.origin
-            if failed.exit_code == 6:
-                raise StepFailedError(step, failed.message, failed.hint, tuple(last)) from failed
+            failed.output = failed.output or tuple(last)
             raise
 
 

@@ -10,7 +10,7 @@ from small_plan import script, step
 from imagewright.core.actions import Inline, InstallUpdates, Reboot, Remote, Run, Shell, Staged, Upload
 from imagewright.core.clock import Deadline
 from imagewright.core.digest import UnresolvedError
-from imagewright.core.errors import BuildTimeoutError, CancelledError, PlatformError
+from imagewright.core.errors import BuildTimeoutError, CancelledError, GuestError, PlatformError
 from imagewright.core.events import Event, Output, Stream
 from imagewright.core.plan import Step
 from imagewright.core.ports import OutputSink
@@ -100,12 +100,20 @@ class Refuses(MemoryGuest):
 
 
 @pytest.mark.parametrize("action", [script("x"), Reboot(), InstallUpdates(""), Upload(Inline(""), "/x")])
-def test_what_the_machine_refuses_is_a_failure_of_the_step(setting: Setting, action) -> None:
-    setting.guest = Refuses(PlatformError("the connection was cut", hint="look at the serial log"))
+def test_what_the_guest_refuses_is_a_failure_of_the_step(setting: Setting, action) -> None:
+    setting.guest = Refuses(GuestError("the connection was cut", hint="look at the serial log"))
     with pytest.raises(StepFailedError, match="the connection was cut") as caught:
         setting(step(1, action))
     assert caught.value.hint == "look at the serial log"
     assert caught.value.output == (("last words",) if isinstance(action, Run) else ())
+
+
+def test_a_machine_that_is_gone_is_the_platforms_failure(setting: Setting) -> None:
+    setting.guest = Refuses(PlatformError("the build VM is gone"))
+    with pytest.raises(PlatformError) as caught:
+        setting(step(1, "x"))
+    assert caught.value.origin == step(1).origin
+    assert caught.value.output == ("last words",)
 
 
 @pytest.mark.parametrize("error", [BuildTimeoutError("the build took too long"), CancelledError("cancelled")])

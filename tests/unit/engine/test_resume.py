@@ -30,7 +30,9 @@ STEPS = (step(1, "one"), step(2, "two"), step(3, "three"))
 
 def keys(steps: tuple[Step, ...] = STEPS, source: ExactSource = SOURCE, mask: Mask | None = None, **more) -> Chain:
     given = {"facts": FACTS, "prepare": PREPARE, "finish": FINISH} | more
-    return chain(source, given["facts"], given["prepare"], steps, given["finish"], given.get("validators", ()), mask or Mask())
+    return chain(
+        source, given["facts"], given["prepare"], steps, given["finish"], given.get("validators", ()), mask or Mask()
+    )
 
 
 def only(action: Action, mask: Mask | None = None) -> str:

@@ -10,7 +10,7 @@ from small_plan import Builds, small_plan
 
 from imagewright.core.actions import Remote, Run, Shell
 from imagewright.core.clock import Deadline
-from imagewright.core.errors import Diagnostic, PlatformError, Severity
+from imagewright.core.errors import Diagnostic, GuestError, Severity
 from imagewright.core.events import (
     BuildFinished,
     BuildStarted,
@@ -252,7 +252,7 @@ def test_a_guest_that_cannot_be_prepared_is_the_platforms_failure(
     build: Builds, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object) -> None:
-        raise PlatformError("the connection was cut")
+        raise GuestError("the connection was cut")
 
     monkeypatch.setattr(MemoryGuest, "upload", refuse)
     failure = build(small_plan("say one")).failure

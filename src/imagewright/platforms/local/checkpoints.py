@@ -333,5 +333,6 @@ def _exclusive(directory: Path) -> Iterator[bool]:
 
 def _write(path: Path, text: str) -> None:
     partial = path.with_suffix(".part")
+    partial.touch(mode=0o600)
     partial.write_text(text, "utf-8")
     partial.replace(path)

@@ -33,6 +33,7 @@ MEMORY_MIB = 2048
 BOOT_SECONDS = 20 * 60.0
 RESUME_SECONDS = 120.0
 DIRECTORY = "directory"
+SERIAL = "serial.log"
 GIB = 1 << 30
 
 
@@ -127,12 +128,16 @@ class LocalPlatform:
         within = deadline.sooner(
             BOOT_SECONDS,
             "the first boot of the build VM",
-            "the image needs cloud-init and an SSH server; its serial log is in the build's folder",
+            "the image needs cloud-init and an SSH server; the last lines are those of its serial console",
             PlatformError,
         )
         running = process.start(self._configure(directory, frame, None), directory, owner, within)
-        machine = self._connect(running, frame, directory, None, within)
-        _wait_for_cloud_init(machine.guest, within)
+        try:
+            machine = self._connect(running, frame, directory, None, within)
+            _wait_for_cloud_init(machine.guest, within)
+        except PlatformError as error:
+            error.output = error.output or _last_lines(directory / SERIAL)
+            raise
         return machine
 
     def resume(self, key: str, plan: Plan, owner: Owner, deadline: Deadline) -> LocalMachine | None:
@@ -207,7 +212,7 @@ class LocalPlatform:
                 disks=tuple(active(directory, number, 0) for number in range(len(frame.sizes))),
                 seed=directory / "seed.img",
                 monitor=monitor,
-                serial=directory / "serial.log",
+                serial=directory / SERIAL,
                 pid_file=directory / "qemu.pid",
                 firmware=uefi,
                 incoming=incoming,
@@ -303,3 +308,10 @@ def _wait_for_cloud_init(guest: SshGuest, deadline: Deadline) -> None:
             f"cloud-init failed at the first boot: {said.strip(' .')}",
             hint="see /var/log/cloud-init.log in the guest",
         )
+
+
+def _last_lines(log: Path) -> tuple[str, ...]:
+    try:
+        return tuple(log.read_text("utf-8", "replace").splitlines()[-20:])
+    except OSError:
+        return ()
