@@ -441,11 +441,13 @@ def _staging(place: BuildDirectory) -> Staging:
 
 
 def _policy(options: Options) -> CachePolicy:
-    from imagewright.engine.resume import CachePolicy, Keep
+    from imagewright.engine.resume import WORTH_SECONDS, CachePolicy, Keep
+    from imagewright.platforms import WORTH
 
     if options.no_cache:
         return CachePolicy(reuse=False, keep=Keep.NONE)
-    return CachePolicy(keep=Keep(str(options.cache)))
+    worth = WORTH.get(options.platform, WORTH_SECONDS)
+    return CachePolicy(keep=Keep(str(options.cache)), worth_seconds=worth)
 
 
 def _limits(options: Options) -> CacheLimits:

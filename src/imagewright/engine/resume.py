@@ -22,18 +22,24 @@ class Keep(StrEnum):
 
 
 WORTH_SECONDS = 2.0
-"""A step that took less than this is run again sooner than its state is written and read."""
+"""Where a resume takes seconds: no boot, the machine goes on where it stood."""
 
 
 @dataclass(frozen=True, slots=True)
 class CachePolicy:
-    """`reuse`: resume from what is kept. `keep`: what this build keeps itself."""
+    """`reuse`: resume from what is kept. `keep`: what this build keeps itself.
+
+    `worth_seconds`: a step that took less is done again sooner than its state is written and read.
+    """
 
     reuse: bool = True
     keep: Keep = Keep.AUTO
+    worth_seconds: float = WORTH_SECONDS
 
     def after_boot(self) -> bool:
-        return self.keep in (Keep.ALL, Keep.AUTO)
+        """Where a resume is itself a boot, the state after the first boot is worth nothing."""
+        quick = self.worth_seconds <= WORTH_SECONDS
+        return self.keep is Keep.ALL or (self.keep is Keep.AUTO and quick)
 
     def after_step(self, seconds_since_checkpoint: float, *, last: bool) -> bool:
         match self.keep:
@@ -44,7 +50,7 @@ class CachePolicy:
             case Keep.ALL:
                 return True
             case Keep.AUTO:
-                return last or seconds_since_checkpoint >= WORTH_SECONDS
+                return last or seconds_since_checkpoint >= self.worth_seconds
 
 
 @dataclass(frozen=True, slots=True)

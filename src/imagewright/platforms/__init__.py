@@ -50,6 +50,11 @@ DOCTORS: dict[str, str] = {
     "local": "imagewright.platforms.local.doctor:checks",
 }
 
+WORTH: dict[str, float] = {
+    "azure": 60.0,
+}
+"""Seconds that a checkpoint must save before it is worth keeping, where a resume is no matter of a moment."""
+
 STRAYS: dict[str, str] = {
     "azure": "imagewright.platforms.azure.strays:find",
 }
