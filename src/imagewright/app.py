@@ -397,6 +397,7 @@ def _settings(options: Options, work: Path, sign_in: SignIn | None = None) -> Se
 
 
 def _azure(options: Options) -> AzureChoices:
+    from imagewright.engine.resume import Keep
     from imagewright.platforms.azure.choices import AzureChoices, Reach
 
     return AzureChoices(
@@ -418,6 +419,7 @@ def _azure(options: Options) -> AzureChoices:
         storage_network=options.staging_account_network,
         cache_group=options.cache_group,
         cache_days=(options.cache_age or 365 * DAY) / DAY,
+        keeps=_policy(options).keep is not Keep.NONE,
         end_of_life_days=round((options.end_of_life or 0.0) / DAY),
     )
 

@@ -98,3 +98,52 @@ def test_a_failing_customizer_leaves_nothing_and_shows_its_last_lines(world: Azu
     assert (result.failure.exit_code, "exit code 7" in result.failure.message) == (3, True)
     assert result.failure.output[-1] == "about to fail"
     assert world.left() == set()
+
+
+def test_a_machine_whose_step_failed_is_kept_on_demand(world: AzureWorld) -> None:
+    from imagewright.core.plan import OnError
+
+    result = world.build(world.plan("exit 7", on_customizer_error=OnError.ABORT))
+    assert result.failure is not None
+    assert [owned.kind for owned in world.pending] == ["resource-group"]
+    (machine,) = world.simulator.machines()
+    assert machine.power == "running"
+    said = next(note for note in world.notes if "is kept" in note)
+    key = said.split("ssh -i ")[1].split()[0]
+    assert oct(Path(key).stat().st_mode & 0o777) == "0o600"
+    world.platform().delete(world.pending[0], world.deadline())
+    assert world.left() == set()
+
+
+def test_only_the_source_is_validated(world: AzureWorld) -> None:
+    checks = Validation(steps=(script(1, "echo looked"),), source_only=True)
+    result = world.build(world.plan("exit 1", validation=checks), ephemeral_os_disk=True)
+    assert result.state is RunState.SUCCEEDED, result.failure
+    assert "looked" in world.lines
+    assert world.left() == set()
+    made = next(
+        request.request
+        for request in world.simulator.requests
+        if request.method == "PUT" and "/virtualMachines/" in request.path
+    )
+    assert made["properties"]["storageProfile"]["osDisk"]["diffDiskSettings"] == {"option": "Local"}
+
+
+def test_tags_that_a_policy_demands_are_on_everything_of_the_build(world: AzureWorld) -> None:
+    result = world.build(world.plan("true"), tags=(("team", "web"),))
+    assert result.state is RunState.SUCCEEDED, result.failure
+    puts = [request for request in world.simulator.requests if request.method == "PUT" and "IT_" in request.path]
+    assert puts
+    assert all(request.request["tags"]["team"] == "web" for request in puts)
+
+
+def test_where_an_image_came_from_is_remembered(world: AzureWorld) -> None:
+    from imagewright.core.ports import SOURCE_TAG
+
+    tags = ((SOURCE_TAG, "azure:it"),)
+    targets = (world.shared(tags=tags), world.managed(tags=tags))
+    assert world.platform().built_from(targets[0], world.deadline()) == ""
+    assert world.platform().built_from(targets[1], world.deadline()) == ""
+    assert world.build(world.plan("true", targets=targets)).state is RunState.SUCCEEDED
+    for target in targets:
+        assert world.platform().built_from(target, world.deadline()) == "azure:it"

@@ -121,6 +121,14 @@ class AzurePlatform:
         if exact.os_type is not OsType.LINUX:
             raise PlatformError(f"{exact} is a Windows image", hint="`--platform service` builds Windows images")
         self._tries = preflight.examine(exact, plan, self._choices, self._arm, deadline)
+        if self._choices.keeps:
+            self._emit(
+                Note(
+                    f"checkpoints and the captured disk are kept as incremental snapshots in the resource group "
+                    f"{self._choices.cache_group} for {self._choices.cache_days:g} days after their last use",
+                    hint="they are billed by what they hold; `--cache none` keeps none",
+                )
+            )
         return exact
 
     def machine_facts(self, source: ExactSource, machine: MachineSpec) -> tuple[tuple[str, str], ...]:
