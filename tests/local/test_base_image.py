@@ -17,7 +17,7 @@ from imagewright.core.ownership import Owned
 from imagewright.core.plan import ExactSource, Generation, MachineSpec, Optimization, Plan, PlatformImage, Validation
 from imagewright.disks import tools
 from imagewright.platforms import Settings
-from imagewright.platforms.local import platform
+from imagewright.platforms.local.platform import LocalPlatform
 
 needed = ("qemu-system-x86_64", "qemu-img", "mmdebstrap", "mke2fs", "debugfs")
 pytestmark = [
@@ -58,7 +58,7 @@ class Here:
 
     def __post_init__(self) -> None:
         self.deadline = Deadline.after(CLOCK, 3600, "the test")
-        self.platform = platform(Settings(home=HOME, work=self.work), lambda _: None, CLOCK)
+        self.platform = LocalPlatform(Settings(home=HOME, work=self.work), lambda _: None, CLOCK)
 
     def source(self, generation: Generation) -> ExactSource:
         plan = plan_for(generation)
@@ -142,10 +142,10 @@ def test_it_boots_works_and_boots_again_from_loaders_of_its_own(here: Here, gene
         efi = "test -d /sys/firmware/efi"
         checks = {**CHECKS, "it is the right generation": efi if generation is Generation.V2 else f"! {efi}"}
         for what, command in checks.items():
-            code, said = machine.guest.ask(command, here.deadline)  # type: ignore[attr-defined]
+            code, said = machine.guest.ask(command, here.deadline)
             assert code == 0, f"{what}: {said}"
         machine.guest.reboot(Reboot(timeout=1200), lambda *_: None, here.deadline)
-        code, said = machine.guest.ask("cloud-init status --wait && cat /proc/cmdline", here.deadline)  # type: ignore[attr-defined]
+        code, said = machine.guest.ask("cloud-init status --wait && cat /proc/cmdline", here.deadline)
         assert code == 0, said
         assert "root=UUID=" in said
     finally:

@@ -194,7 +194,7 @@ def test_a_damaged_checkpoint_is_passed_over(
     for meta in (home / "checkpoints").glob("*/meta.json"):
         said = json.loads(meta.read_text())
         if said["note"].startswith("image after") and said["kind"] == "machine":
-            victim = meta.parent / "ram.zst"
+            victim = meta.parent / "ram"
             with victim.open("r+b") as file:
                 file.seek(victim.stat().st_size // 2)
                 file.write(b"damage")

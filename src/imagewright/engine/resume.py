@@ -50,7 +50,7 @@ class CachePolicy:
             case Keep.ALL:
                 return True
             case Keep.AUTO:
-                return last or seconds_since_checkpoint >= self.worth_seconds
+                return seconds_since_checkpoint >= self.worth_seconds
 
 
 @dataclass(frozen=True, slots=True)

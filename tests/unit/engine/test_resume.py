@@ -163,7 +163,7 @@ def test_secrets_count_by_name_never_by_value() -> None:
         (Keep.NONE, False, False, False, False),
         (Keep.LAST, False, False, False, True),
         (Keep.ALL, True, True, True, True),
-        (Keep.AUTO, True, False, True, True),
+        (Keep.AUTO, True, False, True, False),
     ],
 )
 def test_the_policy_says_after_which_steps_a_state_is_kept(

@@ -4,7 +4,7 @@
         parent          name of the directory whose layers these lie on, or empty: on the base disk
         lock            held shared by every build that stands on these layers; exclusively while they are deleted
         disk-<n>.qcow2  the frozen layers, the OS disk first
-        ram.zst         the RAM state of a live machine; a captured disk has none
+        ram, state      the memory of a live machine and the state of its devices; a captured disk has none
         seed.img, variables.fd
         meta.json       written last: a directory without it is not used
         layers.json     what meta.json was, in a directory that is kept only for what lies on it
@@ -18,7 +18,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import fcntl
-import hashlib
 import json
 import os
 import shutil
@@ -30,11 +29,11 @@ from pathlib import Path
 
 from imagewright.core.clock import Clock, fresh_name
 from imagewright.core.ports import CacheLimits, Kept
+from imagewright.platforms.local.sparse import sha256
 
 META = "meta.json"
 LAYERS = "layers.json"
-RAM = "ram.zst"
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +117,7 @@ class Checkpoints:
     def finish(self, directory: Path, meta: Meta) -> None:
         """Hash the files and declare the checkpoint usable."""
         names = [path.name for path in directory.iterdir() if path.name not in ("parent", "lock")]
-        meta = dataclasses.replace(meta, files={name: _sha256(directory / name) for name in names})
+        meta = dataclasses.replace(meta, files={name: sha256(directory / name) for name in names})
         (directory / "used").touch()
         _write(directory / META, json.dumps(dataclasses.asdict(meta), indent=1))
 
@@ -138,7 +137,7 @@ class Checkpoints:
                 raise DamagedError(f"{directory.name}, on which it lies, was never finished")
             for name, expected in meta.files.items():
                 wanted = directory == entry.directory or name.startswith("disk-")
-                if wanted and _sha256(directory / name) != expected:
+                if wanted and sha256(directory / name) != expected:
                     raise DamagedError(f"{directory.name}/{name} is not what it was")
 
     def discard(self, entry: Entry) -> None:
@@ -306,14 +305,6 @@ def _size(directory: Path) -> int:
         with contextlib.suppress(FileNotFoundError):
             total += path.stat().st_blocks * 512
     return total
-
-
-def _sha256(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except FileNotFoundError:
-        return ""
 
 
 @contextmanager

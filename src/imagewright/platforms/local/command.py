@@ -21,7 +21,7 @@ class Firmware:
 class MachineConfig:
     """What one QEMU process is made of. `disks` are qcow2 files, the OS disk first; `memory` in MiB.
 
-    `incoming` is a file descriptor that the RAM state is read from; the machine then starts stopped.
+    `ram` is the file descriptor of its memory. `resuming`: it starts stopped and waits for the state of its devices.
     """
 
     name: str
@@ -33,10 +33,11 @@ class MachineConfig:
     disks: tuple[Path, ...]
     seed: Path
     monitor: int
+    ram: int
     serial: Path
     pid_file: Path
     firmware: Firmware | None = None
-    incoming: int | None = None
+    resuming: bool = False
 
 
 def arguments(config: MachineConfig) -> tuple[str, ...]:
@@ -44,7 +45,11 @@ def arguments(config: MachineConfig) -> tuple[str, ...]:
     return (
         config.binary,
         *("-name", config.name),
-        *("-machine", "q35,usb=off,vmport=off"),
+        *("-machine", "q35,usb=off,vmport=off,memory-backend=ram"),
+        *(
+            "-object",
+            f"memory-backend-file,id=ram,size={config.memory}M,mem-path=/proc/self/fd/{config.ram},share=on",
+        ),
         *config.accelerator,
         *("-cpu", config.cpu),
         *("-smp", str(config.cpus)),
@@ -69,7 +74,7 @@ def arguments(config: MachineConfig) -> tuple[str, ...]:
             f"driver=raw,node-name=seed,read-only=on,file.driver=file,file.filename={_escaped(config.seed)}",
         ),
         *("-device", "scsi-hd,bus=scsi.0,scsi-id=63,lun=0,drive=seed,bootindex=9"),
-        *(() if config.incoming is None else ("-S", "-incoming", f"fd:{config.incoming}")),
+        *(("-S", "-incoming", "defer") if config.resuming else ()),
     )
 
 

@@ -6,7 +6,6 @@ import contextlib
 import dataclasses
 import os
 import shutil
-import subprocess
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,16 +17,15 @@ from imagewright.core.errors import BuildTimeoutError, PlatformError
 from imagewright.core.events import Emit, Level, Note
 from imagewright.core.plan import Generation, OsType
 from imagewright.platforms.local import qemu_img
-from imagewright.platforms.local.checkpoints import RAM, Base, Checkpoints, layer_name
+from imagewright.platforms.local.checkpoints import Base, Checkpoints, layer_name
 from imagewright.platforms.local.command import blockdev, node
+from imagewright.platforms.local.memory import Memory
 from imagewright.platforms.local.process import QemuProcess
 from imagewright.platforms.local.seed import USER
 
 SAVE_SECONDS = 300.0
 POWER_OFF_SECONDS = 300.0
 SELF_POWER_OFF_SECONDS = 20.0
-UNLIMITED = 1 << 40
-"""Bytes a second: QEMU's own limit for a migration is meant for networks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +82,7 @@ class LocalMachine:
         process: QemuProcess,
         guest: SshGuest,
         frame: Frame,
+        memory: Memory,
         directory: Path,
         parent: Path | None,
         store: Checkpoints,
@@ -94,6 +93,7 @@ class LocalMachine:
         self._process = process
         self._guest = guest
         self._frame = frame
+        self._memory = memory
         self._directory = directory
         self._parent = parent
         self._store = store
@@ -119,7 +119,7 @@ class LocalMachine:
     # --- checkpoints ---
 
     def checkpoint(self, key: str, note: str) -> None:
-        """Freeze the disks under a new layer and write the RAM state. A failure costs the checkpoint only."""
+        """Freeze the disks under a new layer and keep the memory. A failure costs the checkpoint only."""
         self._join()
         deadline = Deadline.after(self._clock, SAVE_SECONDS, "keeping a checkpoint")
         qmp = self._process.qmp
@@ -128,7 +128,7 @@ class LocalMachine:
             qmp.execute("stop", deadline)
             try:
                 self._freeze(target, deadline)
-                self._save_ram(target / RAM, deadline)
+                self._memory.save(qmp, target, deadline)
             finally:
                 qmp.execute("cont", deadline)
             for name in ("seed.img", "variables.fd"):
@@ -162,30 +162,6 @@ class LocalMachine:
         self._layer = upper
         self._parent = target
 
-    def _save_ram(self, target: Path, deadline: Deadline) -> None:
-        qmp = self._process.qmp
-        with target.open("wb") as file:
-            packer = subprocess.Popen(
-                ["zstd", "-q", "-1", "-T2", "-c"], stdin=subprocess.PIPE, stdout=file, start_new_session=True
-            )
-        try:
-            assert packer.stdin is not None
-            qmp.execute("migrate-set-parameters", deadline, {"max-bandwidth": UNLIMITED})
-            qmp.execute("getfd", deadline, {"fdname": "ram"}, fd=packer.stdin.fileno())
-            packer.stdin.close()
-            qmp.execute("migrate", deadline, {"uri": "fd:ram"})
-            while (state := qmp.execute("query-migrate", deadline))["status"] != "completed":
-                if state["status"] in ("failed", "cancelled"):
-                    raise PlatformError(f"QEMU could not write its RAM state: {state.get('error-desc', 'no reason')}")
-                deadline.wait(0.02)
-            if packer.wait(timeout=deadline.remaining()) != 0:
-                raise PlatformError("zstd could not write the RAM state")
-        except BaseException:
-            packer.kill()
-            packer.wait()
-            target.unlink(missing_ok=True)
-            raise
-
     def _join(self) -> None:
         if self._finishing is not None:
             self._finishing.join()
@@ -196,6 +172,7 @@ class LocalMachine:
     def capture(self, key: str, deadline: Deadline) -> Disk:
         self._guest.close()
         self._power_off(deadline)
+        self._memory.close()
         self._join()
         disks = [active(self._directory, disk, self._layer) for disk in range(len(self._frame.sizes))]
         if key:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
@@ -23,10 +22,11 @@ from imagewright.core.result import RunOutput
 from imagewright.platforms import Settings
 from imagewright.platforms.local import accelerator, firmware, process, publish, qemu_img, seed, sources, wake
 from imagewright.platforms.local.accelerator import Accelerator
-from imagewright.platforms.local.checkpoints import RAM, Base, Checkpoints, DamagedError, Entry, layer_name
+from imagewright.platforms.local.checkpoints import Base, Checkpoints, DamagedError, Entry, layer_name
 from imagewright.platforms.local.command import MachineConfig
 from imagewright.platforms.local.debian import guest_apt_config
 from imagewright.platforms.local.machine import Frame, LocalMachine, active, disk_of
+from imagewright.platforms.local.memory import Memory
 
 QEMU = "qemu-system-x86_64"
 MEMORY_MIB = 2048
@@ -81,7 +81,7 @@ class LocalPlatform:
     def machine_facts(self, source: ExactSource, machine: MachineSpec) -> tuple[tuple[str, str], ...]:
         chosen = self._accelerate()
         return (
-            ("platform", "local.v1"),
+            ("platform", "local.v2"),
             ("qemu", self._version()),
             ("accelerator", f"{chosen.name} {' '.join(chosen.arguments)}"),
             ("cpu", f"{chosen.cpu} x {self._cpus()}"),
@@ -131,9 +131,11 @@ class LocalPlatform:
             "the image needs cloud-init and an SSH server; the last lines are those of its serial console",
             PlatformError,
         )
-        running = process.start(self._configure(directory, frame, None), directory, owner, within)
+        memory = Memory(self._memory())
+        configure = self._configure(directory, frame, memory)
+        running = process.start(configure, directory, owner, within, pass_fds=(memory.descriptor,))
         try:
-            machine = self._connect(running, frame, directory, None, within)
+            machine = self._connect(running, frame, memory, directory, None, within)
             _wait_for_cloud_init(machine.guest, within)
         except PlatformError as error:
             error.output = error.output or _last_lines(directory / SERIAL)
@@ -163,41 +165,42 @@ class LocalPlatform:
             if (entry.directory / name).exists():
                 shutil.copy2(entry.directory / name, directory / name)
         verification = _Background(lambda: self.cache.verify(entry))
-        unpacker = subprocess.Popen(
-            ["zstd", "-q", "-dc", str(entry.directory / RAM)], stdout=subprocess.PIPE, start_new_session=True
-        )
-        assert unpacker.stdout is not None
-        running = None
+        memory = Memory(self._memory())
+        memory.fill(entry.directory)
+        configure = self._configure(directory, frame, memory, resuming=True)
+        running = process.start(configure, directory, owner, deadline, pass_fds=(memory.descriptor,))
         try:
-            with unpacker.stdout as ram:
-                configure = self._configure(directory, frame, ram.fileno())
-                running = process.start(configure, directory, owner, deadline, pass_fds=(ram.fileno(),))
-            while running.qmp.execute("query-status", deadline)["status"] == "inmigrate":
-                running.alive()
-                deadline.wait(0.02)
+            memory.load(running.qmp, entry.directory, deadline)
             verification.join()
             running.qmp.execute("cont", deadline)
-            machine = self._connect(running, frame, directory, entry.directory, deadline)
+            machine = self._connect(running, frame, memory, directory, entry.directory, deadline)
             wake.wake(machine.guest, self._clock.now, deadline)
         except BaseException:
-            if running is not None:
-                running.kill()
+            running.kill()
+            memory.close()
             raise
-        finally:
-            unpacker.kill()
-            unpacker.wait()
         self._emit(Note(f"resumed from the checkpoint `{entry.meta.note}`"))
         return machine
 
     def _connect(
-        self, running: process.QemuProcess, frame: Frame, directory: Path, parent: Path | None, deadline: Deadline
+        self,
+        running: process.QemuProcess,
+        frame: Frame,
+        memory: Memory,
+        directory: Path,
+        parent: Path | None,
+        deadline: Deadline,
     ) -> LocalMachine:
         port = running.ssh_port(deadline)
         guest = SshGuest(frame.login(port), running.alive)
         guest.connect(deadline)
-        return LocalMachine(running, guest, frame, directory, parent, self.cache, self._emit, self._clock, port)
+        return LocalMachine(
+            running, guest, frame, memory, directory, parent, self.cache, self._emit, self._clock, port
+        )
 
-    def _configure(self, directory: Path, frame: Frame, incoming: int | None) -> Callable[[int], MachineConfig]:
+    def _configure(
+        self, directory: Path, frame: Frame, memory: Memory, *, resuming: bool = False
+    ) -> Callable[[int], MachineConfig]:
         chosen = self._accelerate()
         uefi = firmware.prepare(directory) if frame.generation is Generation.V2 else None
 
@@ -212,10 +215,11 @@ class LocalPlatform:
                 disks=tuple(active(directory, number, 0) for number in range(len(frame.sizes))),
                 seed=directory / "seed.img",
                 monitor=monitor,
+                ram=memory.descriptor,
                 serial=directory / SERIAL,
                 pid_file=directory / "qemu.pid",
                 firmware=uefi,
-                incoming=incoming,
+                resuming=resuming,
             )
 
         return configure
