@@ -142,6 +142,7 @@ def exit_code(result: BuildResult) -> int:
 def _run(
     plan: Plan, options: Options, place: BuildDirectory, show: Redact, clock: Clock, sign_in: SignIn | None
 ) -> BuildResult:
+    from imagewright.core.ports import Closes
     from imagewright.engine.ledger import Ledger
     from imagewright.engine.run import build as run
 
@@ -165,11 +166,13 @@ def _run(
             policy=_policy(options),
             build_id=place.build_id,
         )
+        if result.state is not RunState.CANCELED:
+            _prune_quietly(platform, _limits(options), show)
+        return show.masked(replace(result, log=str(place.log)))
     finally:
         ledger.close()
-    if result.state is not RunState.CANCELED:
-        _prune_quietly(platform, _limits(options), show)
-    return show.masked(replace(result, log=str(place.log)))
+        if isinstance(platform, Closes):
+            platform.close()
 
 
 def _planned(options: Options, show: Redact, stdin: bytes, prepare: Prepare | None) -> Plan:

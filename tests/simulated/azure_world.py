@@ -131,11 +131,11 @@ class AzureWorld:
 
     def build(self, plan: Plan, policy: CachePolicy = NO_CACHE, **choices: Any) -> BuildResult:
         settings = self.settings(**choices)
-        ledger = Ledger(settings.work / "ledger.jsonl")
+        ledger, platform = Ledger(settings.work / "ledger.jsonl"), self.platform(settings)
         try:
             return build(
                 plan,
-                platform=self.platform(settings),
+                platform=platform,
                 staging=DirectoryStaging(settings.work / "staging"),
                 ledger=ledger,
                 emit=self.events.append,
@@ -146,6 +146,7 @@ class AzureWorld:
         finally:
             self.pending = ledger.pending()
             ledger.close()
+            platform.close()
 
     @staticmethod
     def deadline() -> Deadline:

@@ -165,6 +165,13 @@ class Platform(Protocol):
         ...
 
 
+@runtime_checkable
+class Closes(Protocol):
+    """A platform that holds connections."""
+
+    def close(self) -> None: ...
+
+
 SOURCE_TAG = "imagewright-source"
 """The tag of an image that names the identity of the source it was built from."""
 

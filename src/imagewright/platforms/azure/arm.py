@@ -61,22 +61,25 @@ class Arm:
         )
         return found
 
-    def begin(self, doing: str, deadline: Deadline, call: Call) -> Operation:
-        """Send the request that begins a long operation; somebody has to `wait` for it."""
+    def begin(self, doing: str, deadline: Deadline, call: Call, *, result: bool = True) -> Operation:
+        """Send the request that begins a long operation; somebody has to `wait` for it.
+
+        Without `result` its end is waited for and what it made is not read: `wait` returns None.
+        """
 
         def send() -> Any:
             from imagewright.platforms.azure.polling import Polling
 
-            polling = Polling(deadline, self._pauses, self.clients.endpoint)
+            polling = Polling(deadline, self._pauses, self.clients.endpoint, result=result)
             return call(self.clients, {"polling": polling, "deadline": deadline})
 
         return Operation(doing, self._attempt(doing, deadline, send))
 
-    def do(self, doing: str, deadline: Deadline, call: Call) -> Any:
-        """Begin a long operation, and wait until it has ended well."""
+    def do(self, doing: str, deadline: Deadline, call: Call, *, result: bool = True) -> Any:
+        """Begin a long operation, and wait until it has ended well; `result` as for `begin`."""
         for seconds in (*AGAIN[-3:], None):
             try:
-                return self.begin(doing, deadline, call).wait()
+                return self.begin(doing, deadline, call, result=result).wait()
             except PlatformError as error:
                 if seconds is None or errors.code_in(error) not in errors.CONFLICTS:
                     raise

@@ -209,6 +209,7 @@ class Boot:
             f"creating the build VM ({candidate})",
             deadline,
             lambda c, k: c.compute.virtual_machines.begin_create_or_update(place.group, name, body, **k),
+            result=False,
         )
         if start.image is None:
             pulse.created()

@@ -160,7 +160,7 @@ class Checkpoints:
             owner.release(each)
         with self._lock:
             self._rows = None
-        return dataclasses.replace(state, snapshots=tuple(row["id"] for row in made))
+        return dataclasses.replace(state, snapshots=tuple(made))
 
     def touch(self, state: State, deadline: Deadline) -> None:
         """It was used now; it lives on for as long as a fresh one."""
@@ -280,18 +280,19 @@ class Checkpoints:
         return kept
 
 
-def snapshot(arm: Arm, place: Place, name: str, disk: str, deadline: Deadline) -> Json:
-    """An incremental snapshot of a disk."""
+def snapshot(arm: Arm, place: Place, name: str, disk: str, deadline: Deadline) -> str:
+    """The id of a new incremental snapshot of a disk."""
     body = place.body(
         {"creationData": {"createOption": "Copy", "sourceResourceId": disk}, "incremental": True},
         sku={"name": "Standard_LRS"},
     )
-    made: Json = arm.do(
+    arm.do(
         f"taking the snapshot {name}",
         deadline,
         lambda c, k: c.compute.snapshots.begin_create_or_update(place.group, name, body, **k),
+        result=False,
     )
-    return made
+    return place.resource("Microsoft.Compute/snapshots", name)
 
 
 def _tag(row: Json, name: str) -> str:

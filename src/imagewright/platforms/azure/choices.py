@@ -24,8 +24,8 @@ class AzureChoices:
     another one. `ca_bundle` is a PEM file that TLS connections are checked with. `agent_address` is the address (or
     CIDR) that the build VM lets in; `fallback_sizes` and `zones` are tried in their order when there is no capacity.
     `storage_account` is the ARM id of an account to use instead of one of our own. `cache_days` is how long
-    checkpoints live, `keeps` whether this build makes any (so that it can be said), `end_of_life_days` is written on gallery versions. `private`: the build VM gets no public
-    address even where no subnet is named.
+    checkpoints live, `keeps` whether this build makes any (so that it can be said), `end_of_life_days` is written on
+    gallery versions. `private`: the build VM gets no public address even where no subnet is named.
     """
 
     cloud: str = ""

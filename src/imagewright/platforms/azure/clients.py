@@ -118,9 +118,12 @@ class Clients:
 
     def close(self) -> None:
         with self._lock:
-            for client in self._made.values():
+            for client in (*self._made.values(), *self._others.values()):
                 client.close()
             self._made.clear()
+            self._others.clear()
+            if "credential" in self.__dict__:
+                self.credential.close()
 
 
 def _import_all() -> None:

@@ -59,14 +59,15 @@ def publish(
         lambda c, k: c.compute.gallery_image_versions.begin_create_or_update(
             group, gallery, name, version, body, **k
         ),
+        result=False,
     )
     while not operation.ended(LOOK_SECONDS):
         _tell(version_id, arm, emit, deadline)
-    made = operation.wait()
+    operation.wait()
     owner.release(owned)
     return RunOutput(
         target.run_output_name,
-        artifact_id=str(made["id"]),
+        artifact_id=str(version_id),
         version=version,
         regions=tuple(each.name for each in regions),
     )

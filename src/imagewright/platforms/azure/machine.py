@@ -17,7 +17,7 @@ from imagewright.core.ownership import Owner
 from imagewright.core.plan import Generation, OsType
 from imagewright.core.ports import Guest
 from imagewright.platforms.azure import checkpoints
-from imagewright.platforms.azure.arm import Arm, Json, Operation, together
+from imagewright.platforms.azure.arm import Arm, Operation, together
 from imagewright.platforms.azure.checkpoints import Checkpoints, State
 from imagewright.platforms.azure.choices import AzureChoices
 from imagewright.platforms.azure.login import USER, Keys
@@ -208,7 +208,7 @@ class AzureMachine:
     def _taken(self, deadline: Deadline) -> tuple[str, ...]:
         """The disks in the group of the build, gone with it."""
         body = self._body
-        rows: list[Json] = together(
+        made: list[str] = together(
             *(
                 lambda number=number, disk=disk: checkpoints.snapshot(
                     self._arm, body.place, f"{body.name}-captured-{number}", disk, deadline
@@ -216,7 +216,7 @@ class AzureMachine:
                 for number, disk in enumerate(body.disks)
             )
         )
-        return tuple(row["id"] for row in rows)
+        return tuple(made)
 
 
 def disk_of(state: State, snapshots: tuple[str, ...]) -> Disk:

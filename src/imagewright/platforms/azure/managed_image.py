@@ -33,13 +33,14 @@ def publish(
         )
     owned = owner.own(Owned("azure", RESOURCE, str(image)))
     body = image_body(disk, target, held)
-    made = arm.do(
+    arm.do(
         f"creating the managed image {name}",
         deadline,
         lambda c, k: c.compute.images.begin_create_or_update(group, name, body, **k),
+        result=False,
     )
     owner.release(owned)
-    return RunOutput(target.run_output_name, artifact_id=str(made["id"]), regions=(target.location,))
+    return RunOutput(target.run_output_name, artifact_id=str(image), regions=(target.location,))
 
 
 def tags_of(target: ManagedImageTarget, arm: Arm, deadline: Deadline) -> dict[str, str]:

@@ -12,7 +12,7 @@ from imagewright.core.errors import OptionsError, PlatformError
 from imagewright.platforms.azure.arm import Arm, Json, together
 from imagewright.platforms.azure.place import Place
 
-SPACE, SUBNET = "10.0.0.0/16", "10.0.0.0/24"
+SPACE, SUBNET, SUBNET_NAME = "10.0.0.0/16", "10.0.0.0/24", "build"
 ORACLES = ("https://api.ipify.org", "https://checkip.amazonaws.com")
 """They answer with the address that a request comes from: what Azure sees of this agent."""
 
@@ -30,22 +30,24 @@ def own_network(arm: Arm, place: Place, label: str, admitted: str, deadline: Dea
 
     `admitted` may be `""`: no public address then, and nobody is let in.
     """
-    works: list[Callable[[], Json]] = [
+    addresses: list[str] = []
+    works: list[Callable[[], None]] = [
         lambda: _network(arm, place, label, deadline),
         lambda: _security_group(arm, place, label, admitted, deadline),
     ]
     if admitted:
-        works.append(lambda: _public_address(arm, place, label, deadline))
-    network, guard, *public = together(*works)
-    subnet = network["properties"]["subnets"][0]["id"]
-    nic = _interface(arm, place, label, subnet, guard["id"], public[0]["id"] if public else "", deadline)
-    return Interface(nic["id"], public[0]["properties"]["ipAddress"] if public else _private(nic))
+        works.append(lambda: addresses.append(_public_address(arm, place, label, deadline)))
+    together(*works)
+    subnet = place.resource("Microsoft.Network/virtualNetworks/subnets", f"{label}-vnet", SUBNET_NAME)
+    guard = place.resource("Microsoft.Network/networkSecurityGroups", f"{label}-nsg")
+    public = place.resource("Microsoft.Network/publicIPAddresses", f"{label}-ip") if admitted else ""
+    private = _interface(arm, place, label, subnet, guard, public, deadline)
+    return Interface(_nic_id(place, label), addresses[0] if addresses else private)
 
 
 def in_subnet(arm: Arm, place: Place, label: str, subnet: str, deadline: Deadline) -> Interface:
     """An interface in a subnet that is there, with no public address."""
-    nic = _interface(arm, place, label, subnet, "", "", deadline)
-    return Interface(nic["id"], _private(nic))
+    return Interface(_nic_id(place, label), _interface(arm, place, label, subnet, "", "", deadline))
 
 
 def agent_address(given: str, deadline: Deadline) -> str:
@@ -72,18 +74,18 @@ def agent_address(given: str, deadline: Deadline) -> str:
     return ""
 
 
-def _network(arm: Arm, place: Place, label: str, deadline: Deadline) -> Json:
-    subnet = {"name": "build", "properties": {"addressPrefix": SUBNET, "defaultOutboundAccess": True}}
+def _network(arm: Arm, place: Place, label: str, deadline: Deadline) -> None:
+    subnet = {"name": SUBNET_NAME, "properties": {"addressPrefix": SUBNET, "defaultOutboundAccess": True}}
     body = place.body({"addressSpace": {"addressPrefixes": [SPACE]}, "subnets": [subnet]})
-    made: Json = arm.do(
+    arm.do(
         "creating the virtual network",
         deadline,
         lambda c, k: c.network.virtual_networks.begin_create_or_update(place.group, f"{label}-vnet", body, **k),
+        result=False,
     )
-    return made
 
 
-def _security_group(arm: Arm, place: Place, label: str, admitted: str, deadline: Deadline) -> Json:
+def _security_group(arm: Arm, place: Place, label: str, admitted: str, deadline: Deadline) -> None:
     rule = {
         "name": "ssh-from-this-agent",
         "properties": {
@@ -98,27 +100,29 @@ def _security_group(arm: Arm, place: Place, label: str, admitted: str, deadline:
         },
     }
     body = place.body({"securityRules": [rule] if admitted else []})
-    made: Json = arm.do(
+    arm.do(
         "creating the network security group",
         deadline,
         lambda c, k: c.network.network_security_groups.begin_create_or_update(place.group, f"{label}-nsg", body, **k),
+        result=False,
     )
-    return made
 
 
-def _public_address(arm: Arm, place: Place, label: str, deadline: Deadline) -> Json:
+def _public_address(arm: Arm, place: Place, label: str, deadline: Deadline) -> str:
     body = place.body({"publicIPAllocationMethod": "Static"}, sku={"name": "Standard"})
-    made: Json = arm.do(
+    made = arm.do(
         "creating the public address",
         deadline,
         lambda c, k: c.network.public_ip_addresses.begin_create_or_update(place.group, f"{label}-ip", body, **k),
     )
-    if not made["properties"].get("ipAddress"):
+    address = made["properties"].get("ipAddress")
+    if not address:
         raise PlatformError("Azure gave the build VM no public address", hint="build again")
-    return made
+    return str(address)
 
 
-def _interface(arm: Arm, place: Place, label: str, subnet: str, guard: str, public: str, deadline: Deadline) -> Json:
+def _interface(arm: Arm, place: Place, label: str, subnet: str, guard: str, public: str, deadline: Deadline) -> str:
+    """Its private address; `""` where it has a public one, which is all that we need then."""
     inner: dict[str, object] = {"subnet": {"id": subnet}}
     if public:
         inner["publicIPAddress"] = {"id": public, "properties": {"deleteOption": "Delete"}}
@@ -126,13 +130,14 @@ def _interface(arm: Arm, place: Place, label: str, subnet: str, guard: str, publ
     if guard:
         properties["networkSecurityGroup"] = {"id": guard}
     body = place.body(properties)
-    made: Json = arm.do(
+    made: Json | None = arm.do(
         "creating the network interface",
         deadline,
         lambda c, k: c.network.network_interfaces.begin_create_or_update(place.group, f"{label}-nic", body, **k),
+        result=not public,
     )
-    return made
+    return str(made["properties"]["ipConfigurations"][0]["properties"]["privateIPAddress"]) if made else ""
 
 
-def _private(nic: Json) -> str:
-    return str(nic["properties"]["ipConfigurations"][0]["properties"]["privateIPAddress"])
+def _nic_id(place: Place, label: str) -> str:
+    return place.resource("Microsoft.Network/networkInterfaces", f"{label}-nic")

@@ -67,6 +67,11 @@ class AzurePlatform:
     def _arm(self) -> Arm:
         return Arm(connect(self._settings), self._pauses)
 
+    def close(self) -> None:
+        """Satisfies core.ports.Closes."""
+        if "_arm" in self.__dict__:
+            self._arm.clients.close()
+
     @cached_property
     def cache(self) -> Checkpoints:
         return Checkpoints(self._arm, self._choices, self._clock, self._location)

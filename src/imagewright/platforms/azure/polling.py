@@ -24,14 +24,14 @@ ALL_METHODS = frozenset({"HEAD", "GET", "PUT", "PATCH", "POST", "DELETE", "OPTIO
 
 
 def quick_then_slow(
-    first: float = 0.2, factor: float = 1.6, soon: float = 5.0, late: float = 15.0
+    first: float = 0.2, factor: float = 1.35, soon: float = 2.5, late: float = 15.0
 ) -> Iterator[float]:
-    """Seconds between looks: growing to `soon`; after a minute of waiting growing on to `late`."""
+    """Seconds between looks: growing to `soon`; after half a minute of waiting growing on to `late`."""
     seconds, waited = first, 0.0
     while True:
         yield seconds
         waited += seconds
-        seconds = min(late if waited > 60 else soon, seconds * factor)
+        seconds = min(late if waited > 30 else soon, seconds * factor)
 
 
 def doze(seconds: float, deadline: Deadline) -> None:
@@ -77,12 +77,21 @@ class PatientRetry(RetryPolicy[Any, Any]):
 
 
 class Polling(ARMPolling):
-    """Polls one long-running operation within `deadline`."""
+    """Polls one long-running operation within `deadline`. Without `result` nobody asks what it made: a call less."""
 
-    def __init__(self, deadline: Deadline, pauses: Pauses, endpoint: str) -> None:
+    def __init__(self, deadline: Deadline, pauses: Pauses, endpoint: str, *, result: bool) -> None:
         super().__init__(path_format_arguments={"endpoint": endpoint}, deadline=deadline)
         self._deadline = deadline
         self._pauses = pauses()
+        self._result = result
+
+    def initialize(self, client: Any, initial_response: Any, deserialization_callback: Any) -> None:
+        super().initialize(client, initial_response, deserialization_callback)
+        if not self._result:
+            setattr(self._operation, "get_final_get_url", lambda _: None)  # noqa: B010 - mypy allows no assignment
+
+    def resource(self) -> Any:
+        return super().resource() if self._result else None
 
     def _poll(self) -> None:
         """The first look is not taken before Azure asked for it."""
