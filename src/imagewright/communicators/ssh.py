@@ -249,7 +249,7 @@ class SshGuest:
                 if whole and not more:
                     deadline.wait(TICK_SECONDS)
                 elif not more:
-                    select.select([channel], [], [], min(LOOK_SECONDS, max(0.01, linger.remaining())))
+                    _wait_for(channel, min(LOOK_SECONDS, max(0.01, linger.remaining())))
                     self._alive()
             for stream, lines in streams.items():
                 for line in lines.end():
@@ -317,6 +317,13 @@ def _sent(channel: paramiko.Channel, chunk: bytes) -> bool:
         if not channel.exit_status_ready():
             raise
     return False
+
+
+def _wait_for(channel: paramiko.Channel, seconds: float) -> None:
+    """Until something comes, or `seconds` are over. Not `select.select`: it knows the first 1024 descriptors only."""
+    poller = select.poll()
+    poller.register(channel.fileno(), select.POLLIN)
+    poller.poll(seconds * 1000)
 
 
 def _drain(channel: paramiko.Channel, streams: dict[Stream, Lines], output: OutputSink) -> bool:

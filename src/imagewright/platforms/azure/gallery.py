@@ -23,7 +23,7 @@ from imagewright.platforms.azure.snapshots import Snapshots
 from imagewright.platforms.azure.sources import region, security_of
 from imagewright.platforms.local.versioning import Version, choose, parse
 
-LOOK_SECONDS = 60.0
+LOOK_SECONDS = 180.0
 TYPE = "Microsoft.Compute/galleries/images/versions"
 
 _ALLOTTED: dict[str, set[Version]] = {}
