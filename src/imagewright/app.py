@@ -184,7 +184,7 @@ def _planned(options: Options, show: Redact, stdin: bytes, prepare: Prepare | No
         text=_given(options.template, stdin),
         parameters_file=str(options.parameters) if options.parameters else None,
         overrides=dict(options.overrides),
-        context=_context(options),
+        context=_build_context(options),
     )
     for each in found:
         show.learn(each.mask)
@@ -378,6 +378,18 @@ def _context(options: Options) -> ArmContext:
 
     return ArmContext(
         subscription_id=options.subscription, resource_group=options.resource_group, location=options.location
+    )
+
+
+def _build_context(options: Options) -> ArmContext:
+    from imagewright.platforms import WHEREABOUTS, Whereabouts
+    from imagewright.template import ArmContext
+
+    default = WHEREABOUTS.get(options.platform, Whereabouts())
+    return ArmContext(
+        subscription_id=options.subscription or default.subscription_id,
+        resource_group=options.resource_group or default.resource_group,
+        location=options.location or default.location,
     )
 
 

@@ -55,6 +55,21 @@ WORTH: dict[str, float] = {
 }
 """Seconds that a checkpoint must save before it is worth keeping, where a resume is no matter of a moment."""
 
+
+@dataclass(frozen=True, slots=True)
+class Whereabouts:
+    """The subscription, resource group and location that a template may ask for (`resourceGroup().location`)."""
+
+    subscription_id: str = ""
+    resource_group: str = ""
+    location: str = ""
+
+
+WHEREABOUTS: dict[str, Whereabouts] = {
+    "local": Whereabouts("00000000-0000-0000-0000-000000000000", "local", "local"),
+}
+"""What a build takes for them where there are none and the options name none."""
+
 STRAYS: dict[str, str] = {
     "azure": "imagewright.platforms.azure.strays:find",
 }
