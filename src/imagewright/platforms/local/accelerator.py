@@ -73,14 +73,13 @@ def _probed(home: Path, qemu: str) -> Accelerator:
 
 
 def _verdict(qemu: str) -> dict[str, str]:
-    """The first CPU model with which KVM passes the probe, or none, and why."""
-    complaints = []
+    """The first CPU model with which KVM passes the probe; or none, and what came of the plainest."""
+    complaint = ""
     for cpu in _KVM_CPUS:
         complaint = accelerator_probe.probe(qemu, "kvm", cpu)
         if not complaint:
             return {"cpu": cpu, "why": "it ran a 64-bit probe"}
-        complaints.append(f"with -cpu {cpu} {complaint}")
-    return {"cpu": "", "why": f"KVM does not work here: {'; '.join(complaints)}"}
+    return {"cpu": "", "why": f"KVM does not work here: {complaint}"}
 
 
 def _kvm(cpu: str, why: str) -> Accelerator:
