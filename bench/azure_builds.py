@@ -9,6 +9,7 @@ Nothing here was measured on Azure: durations are those of recordings (tests/sim
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import os
 import resource
@@ -140,9 +141,10 @@ def many(count: int, speed: float) -> dict[str, object]:
         for family in ("standardDDSv4Family", "standardDDSv5Family"):
             simulator.sizes.limits[family] = 10_000
         worlds = []
+        first = World(speed, simulator, Path(folder), sdk)
         for number in range(count + 1):
-            Path(folder, str(number)).mkdir()
-            world = World(speed, simulator, Path(folder, str(number)), sdk)
+            world = copy.copy(first)
+            world.events = []
             world.definition = world.gallery(f"many{number}")
             worlds.append(world)
         alone = _one(worlds[0])

@@ -181,8 +181,8 @@ def test_a_revoked_role_is_told_with_its_action(world: AzureWorld) -> None:
 
 
 def test_an_expired_token_is_renewed(world: AzureWorld) -> None:
-    world.simulator.tokens.lifetime = 1
-    result = world.build(world.plan("sleep 1"))
+    world.simulator.tokens.lifetime = 6
+    result = world.build(world.plan("sleep 7"))
     assert result.state is RunState.SUCCEEDED, result.failure
 
 

@@ -65,6 +65,7 @@ class Boot:
         self._emit = emit
         self._clock = clock
         self._done_with = done_with
+        self._address: str | None = None
 
     # --- what a machine starts from ---
 
@@ -263,7 +264,7 @@ class Boot:
             return self._choices.reach
         if self._choices.private:
             return Reach.AGENT
-        if not network.agent_address(self._choices.agent_address, deadline):
+        if not self._own_address(deadline):
             self._emit(
                 Note(
                     "this agent's public address is not known: the guest is driven through the VM agent",
@@ -273,12 +274,18 @@ class Boot:
             return Reach.AGENT
         return Reach.AUTO
 
+    def _own_address(self, deadline: Deadline) -> str:
+        """Asked for once: it does not change during a build."""
+        if self._address is None:
+            self._address = network.agent_address(self._choices.agent_address, deadline)
+        return self._address
+
     def _interface(self, plan: Plan, place: Place, label: str, reach: Reach, deadline: Deadline) -> Interface:
         if plan.machine.subnet_id:
             return network.in_subnet(self._arm, place, label, plan.machine.subnet_id, deadline)
         admitted = ""
         if reach is not Reach.AGENT and not self._choices.private:
-            admitted = network.agent_address(self._choices.agent_address, deadline)
+            admitted = self._own_address(deadline)
             if not admitted:
                 raise PlatformError(
                     "this agent's public address could not be found out", hint="give it with --agent-address"

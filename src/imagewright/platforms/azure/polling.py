@@ -19,6 +19,8 @@ Pauses = Callable[[], Iterator[float]]
 PIECE = 0.25
 """Seconds."""
 
+CONFLICT = 409
+
 ALL_METHODS = frozenset({"HEAD", "GET", "PUT", "PATCH", "POST", "DELETE", "OPTIONS"})
 """Every request that we send may be sent again: each PUT and POST of ours says how things shall be."""
 
@@ -66,6 +68,14 @@ class PatientRetry(RetryPolicy[Any, Any]):
         settings = super().configure_retries(options)
         settings["deadline"] = deadline
         return settings
+
+    def is_retry(self, settings: dict[str, Any], response: Any) -> bool:
+        """A look that meets a conflict is taken again. (Of a group's deletion, 409 is the answer itself.)"""
+        request = response.http_request
+        conflict = response.http_response.status_code == CONFLICT and request.method == "GET"
+        if conflict and "/operationresults/" not in request.url.lower():
+            return bool(settings["total"] > 0)
+        return bool(super().is_retry(settings, response))
 
     def sleep(self, settings: dict[str, Any], transport: Any, response: Any = None) -> None:
         deadline: Deadline | None = settings["deadline"]
