@@ -56,7 +56,7 @@ def test_a_plan_says_what_would_be_done(cli) -> None:
 
 
 def test_a_plan_knows_what_is_cached(cli) -> None:
-    cli("build", cli.template("say one", "say two"))
+    cli("build", cli.template("say one", "say two"), "--cache", "all")
     cli.world.disks.clear()
     assert cli("plan", cli.template("say one", "say three"), "--cache", "all", "--format", "json") == 0
     plan = json.loads(cli.out)
