@@ -258,3 +258,30 @@ def test_a_build_that_may_not_wait_so_long_says_so_at_once(world: AzureWorld) ->
     assert result.failure.kind == "BuildTimeoutError"
     assert "1200 s" in result.failure.message
     assert world.left() == set()
+
+
+# --- at every request ---
+
+EVERYWHERE: dict[str, Callable[[int], fault.Fault]] = {
+    "429": lambda number: fault.Fault(after=number, error=fault.problems.throttled("PutVM", 1)),
+    "500": lambda number: fault.Fault(after=number, error=ArmError(500, "InternalServerError", "An error occurred.")),
+    "503": lambda number: fault.Fault(after=number, status=503, body=b""),
+    "409": lambda number: fault.Fault(after=number, error=fault.problems.conflict()),
+    "dropped": lambda number: fault.Fault(after=number, drop="before"),
+    "dropped after": lambda number: fault.Fault(after=number, drop="after"),
+}
+
+
+@pytest.mark.parametrize("turn", range(len(EVERYWHERE)))
+def test_every_request_meets_one_of_the_faults(world: AzureWorld, turn: int) -> None:
+    """Of the requests of a build, each sixth with each of six faults: all of them are survived."""
+    names = list(EVERYWHERE)
+    for number in range(turn, 40, len(names)):
+        world.before = set(world.simulator.resources())
+        rule = world.simulator.faults.add(EVERYWHERE[names[turn]](number))
+        result = world.build(world.plan("true"))
+        world.simulator.faults.clear()
+        assert result.state is RunState.SUCCEEDED, (names[turn], number, result.failure)
+        assert world.left() == {result.run_outputs[0].artifact_id}, (names[turn], number)
+        if rule.struck == 0:
+            return
