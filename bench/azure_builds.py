@@ -38,7 +38,13 @@ from imagewright.platforms import Settings
 from imagewright.platforms.azure.platform import AzurePlatform
 from imagewright.platforms.azure.polling import quick_then_slow
 
-TO_MACHINE = ("virtualnetworks create", "networkinterfaces create", "virtualmachines create", "virtualmachines poweroff", "snapshots create")  # fmt: skip
+TO_MACHINE = (
+    "virtualnetworks create",
+    "networkinterfaces create",
+    "virtualmachines create",
+    "virtualmachines poweroff",
+    "snapshots create",
+)
 SHALLOW = 60.0
 
 
@@ -174,12 +180,13 @@ def main() -> None:
     options = given.parse_args()
     machine = sum(map(lasts, TO_MACHINE))
     version, image, gone = lasts("versions create"), lasts("images create"), lasts("resourcegroups delete")
+    snapshot = lasts("snapshots create")
     kept = CachePolicy(reuse=False, keep=Keep.LAST)
     speed = options.speed
     works = {
         "managed": lambda: build("managed image", speed, machine + image + gone, "managed", NO_CACHE),
         "gallery": lambda: build("gallery, Full", speed, machine + version + gone, "gallery", NO_CACHE),
-        "kept": lambda: build("gallery, Full, disk kept", speed, machine + lasts("snapshots create") + version, "gallery", kept),
+        "kept": lambda: build("gallery, Full, disk kept", speed, machine + snapshot + version, "gallery", kept),
         "shallow": lambda: build("gallery, Shallow", speed, machine + SHALLOW + gone, "shallow", NO_CACHE),
     }  # fmt: skip
     if speed == 1 and shutil.which("packer"):

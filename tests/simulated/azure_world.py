@@ -104,7 +104,8 @@ class AzureWorld:
         )
 
     def managed(self, name: str = "web", **more: Any) -> ManagedImageTarget:
-        image = f"/subscriptions/{self.simulator.subscription}/resourceGroups/results/providers/Microsoft.Compute/images/{name}"
+        group = f"/subscriptions/{self.simulator.subscription}/resourceGroups/results"
+        image = f"{group}/providers/Microsoft.Compute/images/{name}"
         return ManagedImageTarget(**({"run_output_name": "managed", "image_id": image, "location": "eastus"} | more))
 
     def vhd(self, **more: Any) -> VhdTarget:

@@ -123,7 +123,14 @@ def test_no_capacity_anywhere_is_said(world: AzureWorld) -> None:
 
 # --- in the middle ---
 
-PUTS = (".*/resourcegroups/IT_[^/]*", ".*/virtualNetworks/.*", ".*/networkInterfaces/.*", ".*/virtualMachines/[^/]*", ".*/snapshots/.*", ".*/versions/.*")  # fmt: skip
+PUTS = (
+    ".*/resourcegroups/IT_[^/]*",
+    ".*/virtualNetworks/.*",
+    ".*/networkInterfaces/.*",
+    ".*/virtualMachines/[^/]*",
+    ".*/snapshots/.*",
+    ".*/versions/.*",
+)
 
 
 @pytest.mark.parametrize("path", PUTS)
