@@ -292,3 +292,11 @@ def test_every_request_meets_one_of_the_faults(world: AzureWorld, turn: int) -> 
         assert world.left() == {result.run_outputs[0].artifact_id}, (names[turn], number)
         if rule.struck == 0:
             return
+
+
+@pytest.mark.parametrize("path", [".*/virtualNetworks/.*", ".*/powerOff", ".*/versions/.*"])
+def test_tokens_that_go_bad_before_their_time_are_replaced(world: AzureWorld, path: str) -> None:
+    world.simulator.faults.add(fault.Fault(path, "PUT|POST", then=world.simulator.tokens.revoke))
+    result = world.build(world.plan("true"))
+    assert result.state is RunState.SUCCEEDED, result.failure
+    assert world.left() == {result.run_outputs[0].artifact_id}

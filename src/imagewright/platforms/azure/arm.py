@@ -73,7 +73,11 @@ class Arm:
             polling = Polling(deadline, self._pauses, self.clients.endpoint, result=result)
             return call(self.clients, {"polling": polling, "deadline": deadline})
 
-        return Operation(doing, self._attempt(doing, deadline, send))
+        def again() -> Operation:
+            self.clients.renew()
+            return Operation(doing, self._attempt(doing, deadline, send))
+
+        return Operation(doing, self._attempt(doing, deadline, send), again)
 
     def do(self, doing: str, deadline: Deadline, call: Call, *, result: bool = True) -> Any:
         """Begin a long operation, and wait until it has ended well; `result` as for `begin`."""
@@ -105,12 +109,18 @@ class Arm:
     def _attempt(self, doing: str, deadline: Deadline, call: Callable[[], Result]) -> Result:
         from azure.core.exceptions import AzureError
 
+        renewed = False
         for seconds in (*AGAIN, None):
             deadline.check()
             try:
                 return call()
             except AzureError as error:
-                if seconds is None or errors.code_of(error) not in errors.CONFLICTS:
+                code = errors.code_of(error)
+                if code in errors.STALE and not renewed:
+                    renewed = True
+                    self.clients.renew()
+                    continue
+                if seconds is None or code not in errors.CONFLICTS:
                     raise errors.translate(error, doing) from error
             except (ValueError, TypeError, OSError) as error:
                 raise errors.translate(error, doing) from error
@@ -119,11 +129,13 @@ class Arm:
 
 
 class Operation:
-    """A long operation that runs. Without a `poller` it was over with its first answer."""
+    """A long operation that runs. Without a `poller` it was over with its first answer; `again` begins it anew where
+    the token went bad before its end."""
 
-    def __init__(self, doing: str, poller: Any) -> None:
+    def __init__(self, doing: str, poller: Any, again: Callable[[], Operation] | None = None) -> None:
         self._doing = doing
         self._poller = poller
+        self._again = again
         self._over = threading.Event()
         if poller is not None and not poller.done():
             poller.add_done_callback(lambda _: self._over.set())
@@ -135,6 +147,8 @@ class Operation:
         try:
             return None if self._poller is None else _plain(self._poller.result())
         except AzureError as error:
+            if self._again is not None and errors.code_of(error) in errors.STALE:
+                return self._again().wait()
             raise errors.translate(error, self._doing) from error
 
     def ended(self, seconds: float) -> bool:

@@ -116,6 +116,13 @@ class Clients:
                 )
             return self._made[module]
 
+    def renew(self) -> None:
+        """Forget every token: what is asked next is asked with a new credential. What runs keeps its old client."""
+        with self._lock:
+            self._made.clear()
+            self._others.clear()
+            self.__dict__.pop("credential", None)
+
     def close(self) -> None:
         with self._lock:
             for client in (*self._made.values(), *self._others.values()):

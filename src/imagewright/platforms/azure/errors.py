@@ -33,6 +33,9 @@ CAPACITY = frozenset(
 )
 """Another size or another zone may have what this one lacks."""
 
+STALE = frozenset({"ExpiredAuthenticationToken", "InvalidAuthenticationToken"})
+"""A token went bad before its time: a fresh one is asked for, once."""
+
 GONE = frozenset({"ResourceNotFound", "ResourceGroupNotFound", "NotFound", "ParentResourceNotFound"})
 
 
