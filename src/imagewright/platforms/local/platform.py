@@ -49,6 +49,7 @@ class LocalPlatform:
         self.cache = Checkpoints(settings.home / "checkpoints", clock)
         self._accelerator: Accelerator | None = None
         self._qemu_version = ""
+        self._running: dict[Owned, tuple[process.QemuProcess, Memory]] = {}
 
     # --- before anything is created ---
 
@@ -133,7 +134,7 @@ class LocalPlatform:
         )
         memory = Memory(self._memory())
         configure = self._configure(directory, frame, memory)
-        running = process.start(configure, directory, owner, within, pass_fds=(memory.descriptor,))
+        running = self._start(configure, memory, directory, owner, within)
         try:
             machine = self._connect(running, frame, memory, directory, None, within)
             _wait_for_cloud_init(machine.guest, within)
@@ -168,7 +169,7 @@ class LocalPlatform:
         memory = Memory(self._memory())
         memory.fill(entry.directory)
         configure = self._configure(directory, frame, memory, resuming=True)
-        running = process.start(configure, directory, owner, deadline, pass_fds=(memory.descriptor,))
+        running = self._start(configure, memory, directory, owner, deadline)
         try:
             memory.load(running.qmp, entry.directory, deadline)
             verification.join()
@@ -176,11 +177,26 @@ class LocalPlatform:
             machine = self._connect(running, frame, memory, directory, entry.directory, deadline)
             wake.wake(machine.guest, self._clock.now, deadline)
         except BaseException:
-            running.kill()
-            memory.close()
+            self.delete(running.owned, deadline)
             raise
         self._emit(Note(f"resumed from the checkpoint `{entry.meta.note}`"))
         return machine
+
+    def _start(
+        self,
+        configure: Callable[[int], MachineConfig],
+        memory: Memory,
+        directory: Path,
+        owner: Owner,
+        deadline: Deadline,
+    ) -> process.QemuProcess:
+        try:
+            running = process.start(configure, directory, owner, deadline, pass_fds=(memory.descriptor,))
+        except BaseException:
+            memory.close()
+            raise
+        self._running[running.owned] = running, memory
+        return running
 
     def _connect(
         self,
@@ -257,7 +273,11 @@ class LocalPlatform:
         )
 
     def delete(self, owned: Owned, deadline: Deadline) -> None:
-        if owned.kind == process.KIND:
+        if owned in self._running:
+            running, memory = self._running.pop(owned)
+            running.kill()
+            memory.close()
+        elif owned.kind == process.KIND:
             process.delete(owned, deadline)
         elif owned.kind == DIRECTORY and Path(owned.id).exists():
             shutil.rmtree(owned.id)
