@@ -30,6 +30,8 @@ class Arm:
     def __init__(self, clients: Clients, pauses: Pauses = quick_then_slow) -> None:
         self.clients = clients
         self._pauses = pauses
+        self.known: dict[str, Json] = {}
+        """What was read before and does not change during a build, by id."""
 
     @property
     def subscription(self) -> str:

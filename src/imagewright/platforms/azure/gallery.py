@@ -23,7 +23,7 @@ from imagewright.platforms.azure.snapshots import Snapshots
 from imagewright.platforms.azure.sources import region, security_of
 from imagewright.platforms.local.versioning import Version, choose, parse
 
-LOOK_SECONDS = 180.0
+LOOK_SECONDS = 240.0
 TYPE = "Microsoft.Compute/galleries/images/versions"
 
 _ALLOTTED: dict[str, set[Version]] = {}
@@ -83,16 +83,19 @@ def definition_id(target: SharedImageTarget) -> ResourceId:
 def look_up(found: ResourceId, arm: Arm, deadline: Deadline) -> Json:
     """The image definition. Raises DistributionError when it is not there."""
     gallery, name = found.names
-    definition: Json | None = arm.at(found.subscription).find(
-        f"looking up the image definition {gallery}/{name}",
-        deadline,
-        lambda c, k: c.compute.gallery_images.get(found.resource_group, gallery, name, **k),
-    )
+    definition: Json | None = arm.known.get(str(found))
+    if definition is None:
+        definition = arm.at(found.subscription).find(
+            f"looking up the image definition {gallery}/{name}",
+            deadline,
+            lambda c, k: c.compute.gallery_images.get(found.resource_group, gallery, name, **k),
+        )
     if definition is None:
         raise DistributionError(
             f"there is no image definition {gallery}/{name} in the resource group {found.resource_group}",
             hint="create it first: az sig image-definition create",
         )
+    arm.known[str(found)] = definition
     return definition
 
 
