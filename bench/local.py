@@ -70,7 +70,9 @@ def run(work: Path) -> None:
 
 
 def base_disk(work: Path) -> Path:
-    """Debian 12 as `imagewright` bootstraps it: made by a plan, which creates no machine."""
+    """Debian 12 as `imagewright` bootstraps it: made by a plan, which creates no machine; or BENCH_BASE."""
+    if given := os.environ.get("BENCH_BASE"):
+        return Path(given)
     template = write_template(work / "base.json", "true")
     done = subprocess.run(
         [IMAGEWRIGHT, "plan", template, "--home", work / "home"], capture_output=True, text=True, check=False
