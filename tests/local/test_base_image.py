@@ -22,6 +22,7 @@ from imagewright.platforms.local.platform import LocalPlatform
 needed = ("qemu-system-x86_64", "qemu-img", "mmdebstrap", "mke2fs", "debugfs")
 pytestmark = [
     pytest.mark.qemu,
+    pytest.mark.timeout(2400),
     pytest.mark.skipif(any(tools.which(name) is None for name in needed), reason="needs QEMU and mmdebstrap"),
 ]
 

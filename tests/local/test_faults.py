@@ -25,7 +25,7 @@ from imagewright.platforms import Settings, load
 from imagewright.staging.directory import DirectoryStaging
 from imagewright.template import plans
 
-pytestmark = pytest.mark.qemu
+pytestmark = [pytest.mark.qemu, pytest.mark.timeout(2400)]
 
 CLOCK = SystemClock()
 

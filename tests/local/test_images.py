@@ -10,7 +10,7 @@ from booted import Booted
 
 from imagewright.disks import vhd
 
-pytestmark = pytest.mark.qemu
+pytestmark = [pytest.mark.qemu, pytest.mark.timeout(2400)]
 
 GROUP = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/images"
 COMPUTE = f"{GROUP}/providers/Microsoft.Compute"

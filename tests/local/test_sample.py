@@ -14,7 +14,7 @@ from imagewright.disks import vhd
 
 ROOT = Path(__file__).parents[2]
 
-pytestmark = pytest.mark.qemu
+pytestmark = [pytest.mark.qemu, pytest.mark.timeout(2400)]
 
 
 def test_the_sample_becomes_an_image_without_a_trace_of_its_build(

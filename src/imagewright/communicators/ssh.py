@@ -30,6 +30,8 @@ logging.getLogger("paramiko").addHandler(logging.NullHandler())
 ATTEMPT_SECONDS = 10.0
 CHUNK = 1 << 16
 KEEPALIVE_SECONDS = 15
+RECONNECT_SECONDS = 900.0
+"""A reboot in between may take minutes under emulation."""
 LOOK_SECONDS = 0.5
 TICK_SECONDS = 0.05
 LINGER_SECONDS = 3.0
@@ -136,7 +138,7 @@ class SshGuest:
     def _connected(self, deadline: Deadline) -> paramiko.Transport:
         if self._transport is None or not self._transport.is_active():
             self.close()
-            self.connect(deadline.sooner(300.0, "connecting to the guest again", error=PlatformError))
+            self.connect(deadline.sooner(RECONNECT_SECONDS, "connecting to the guest again", error=PlatformError))
         assert self._transport is not None
         return self._transport
 

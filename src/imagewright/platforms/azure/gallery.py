@@ -14,6 +14,7 @@ from imagewright.core.ownership import Owned, Owner
 from imagewright.core.plan import ExactSource, SharedImageTarget, TargetRegion
 from imagewright.core.resource_id import ResourceId, parse_resource_id
 from imagewright.core.result import RunOutput
+from imagewright.distributors.versioning import Version, choose, parse
 from imagewright.platforms.azure import names
 from imagewright.platforms.azure.arm import Arm, Json
 from imagewright.platforms.azure.choices import AzureChoices
@@ -21,7 +22,6 @@ from imagewright.platforms.azure.deletion import RESOURCE
 from imagewright.platforms.azure.errors import is_gone
 from imagewright.platforms.azure.snapshots import Snapshots
 from imagewright.platforms.azure.sources import region, security_of
-from imagewright.platforms.local.versioning import Version, choose, parse
 
 LOOK_SECONDS = 240.0
 TYPE = "Microsoft.Compute/galleries/images/versions"

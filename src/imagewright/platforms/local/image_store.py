@@ -26,8 +26,9 @@ from imagewright.core.clock import fresh_name
 from imagewright.core.disk import Disk
 from imagewright.core.errors import DistributionError, PlatformError
 from imagewright.core.plan import Generation, OsType
-from imagewright.platforms.local import qemu_img, versioning
-from imagewright.platforms.local.versioning import Version
+from imagewright.distributors import versioning
+from imagewright.distributors.versioning import Version
+from imagewright.platforms.local import qemu_img
 
 _LATEST = "latest"
 _FOLDER = "versions"

@@ -14,9 +14,9 @@ from imagewright.core.events import Emit, Progress
 from imagewright.core.plan import ExactSource, ManagedImageTarget, SharedImageTarget, Target, VhdTarget
 from imagewright.core.result import RunOutput
 from imagewright.disks import convert, vhd
-from imagewright.platforms.local import versioning
+from imagewright.distributors import versioning
+from imagewright.distributors.versioning import Version
 from imagewright.platforms.local.image_store import Facts, ImageStore, copy_disks
-from imagewright.platforms.local.versioning import Version
 from imagewright.staging.fetch import local_path, shown
 
 

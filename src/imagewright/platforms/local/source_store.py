@@ -21,7 +21,8 @@ from pathlib import Path
 from imagewright.core.clock import Clock, Deadline, fresh_name
 from imagewright.core.errors import PlatformError
 from imagewright.core.events import Emit, Level, Note
-from imagewright.platforms.local import debian, debian_mirror, debian_version, downloads, qemu_img, versioning
+from imagewright.distributors import versioning
+from imagewright.platforms.local import debian, debian_mirror, debian_version, downloads, qemu_img
 from imagewright.platforms.local.catalog import Download
 from imagewright.platforms.local.debian import DebianRelease
 

@@ -4,7 +4,7 @@ import pytest
 
 from imagewright.core.errors import DistributionError
 from imagewright.core.plan import ExplicitVersion, LatestVersioning, SourceVersioning
-from imagewright.platforms.local.versioning import Version, choose, parse
+from imagewright.distributors.versioning import Version, choose, parse
 
 GALLERY = [
     Version(*map(int, text.split(".")))
