@@ -58,6 +58,7 @@ def test_the_sample_becomes_an_image_without_a_trace_of_its_build(
     assert machine.ask("cat /var/log/wtmp | strings | grep -c imagewright || true") in ("0", "")
     assert len(machine.ask("journalctl --list-boots --no-pager | grep -c -- ' 0 '")) == 1
     assert len(machine.ask("cat /etc/machine-id")) == 32
+    assert machine.ask("ls /var/log/journal") == machine.ask("cat /etc/machine-id")
 
 
 def _digest(path: Path) -> str:

@@ -1,7 +1,8 @@
 """From a Run to the exact bytes and the exact command on a Linux guest. Pure.
 
 AIB performs a Shell customizer as packer's shell provisioner does: the script is put into /tmp, made executable,
-run with PACKER_BUILD_NAME and PACKER_BUILDER_TYPE set, and removed.
+run with PACKER_BUILD_NAME and PACKER_BUILDER_TYPE set, and removed. Other than there it is overwritten in place first:
+a secret in it would stay in the free blocks of the image.
 """
 
 from __future__ import annotations
@@ -35,8 +36,10 @@ def prepare(run: Run, content: bytes, number: int) -> Prepared:
     command = f"{environment} {path}"
     if run.run_as is not RunAs.BUILD_USER:
         command = f"sudo -n env {command}"
-    execute = f"chmod 0755 {path} && chmod +x {path}; {command}; status=$?; rm -f {path}; exit $status"
-    return Prepared(unix_lines(content), f"{WAIT_WHILE_STOPPING}; {RECEIVE.format(path=path)}", execute)
+    content = unix_lines(content)
+    remove = f"printf '%*s' {len(content)} '' 1<>{path}; rm -f {path}"
+    execute = f"chmod 0755 {path} && chmod +x {path}; {command}; status=$?; {remove}; exit $status"
+    return Prepared(content, f"{WAIT_WHILE_STOPPING}; {RECEIVE.format(path=path)}", execute)
 
 
 def unix_lines(script: bytes) -> bytes:

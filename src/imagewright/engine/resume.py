@@ -41,7 +41,8 @@ class CachePolicy:
         quick = self.worth_seconds <= WORTH_SECONDS
         return self.keep is Keep.ALL or (self.keep is Keep.AUTO and quick)
 
-    def after_step(self, seconds_since_checkpoint: float, *, last: bool) -> bool:
+    def after_step(self, seconds_since_checkpoint: float, *, last: bool, secret: bool) -> bool:
+        """`secret`: the machine has seen one, and its memory and disk may hold it: to keep that must be asked for."""
         match self.keep:
             case Keep.NONE:
                 return False
@@ -50,7 +51,7 @@ class CachePolicy:
             case Keep.ALL:
                 return True
             case Keep.AUTO:
-                return seconds_since_checkpoint >= self.worth_seconds
+                return not secret and seconds_since_checkpoint >= self.worth_seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,12 @@ class Chain:
     keys: tuple[str, ...]
     captured: str
     validated: str
+
+
+def holds_secret(steps: Sequence[Step], mask: Mask) -> bool:
+    """Whether a secret stands in what these staged steps do: without the mask their digest is another one."""
+    actions = tuple(step.actions for step in steps)
+    return digest("steps.v1", actions, mask=mask) != digest("steps.v1", actions)
 
 
 def chain(

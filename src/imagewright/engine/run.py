@@ -49,7 +49,7 @@ from imagewright.engine.distribute import distribute
 from imagewright.engine.finish import Finishing, finishing
 from imagewright.engine.ledger import Ledger
 from imagewright.engine.perform import StepFailedError, perform
-from imagewright.engine.resume import CachePolicy, Chain, Keep, chain
+from imagewright.engine.resume import CachePolicy, Chain, Keep, chain, holds_secret
 from imagewright.engine.scope import Scope
 from imagewright.engine.stage import stage
 
@@ -217,7 +217,8 @@ class _Build:
         for step in plan.steps[done:]:
             seconds = self._perform(step, StepKind.CUSTOMIZER, len(plan.steps), machine, deadline)
             unkept += seconds
-            if self.policy.after_step(unkept, last=step.number == len(plan.steps)):
+            secret = holds_secret(plan.steps[: step.number], plan.mask)
+            if self.policy.after_step(unkept, last=step.number == len(plan.steps), secret=secret):
                 machine.checkpoint(keys.keys[step.number], f"{plan.name} after {step.number} {step.name}")
                 unkept = 0.0
 

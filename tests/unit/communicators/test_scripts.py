@@ -13,7 +13,8 @@ RUN = Run(Inline(""), Shell.SH)
 PACKER = "PACKER_BUILD_NAME=imagewright PACKER_BUILDER_TYPE=azure-arm"
 RECEIVE = f"{WAIT_WHILE_STOPPING}; umask 077 && cat > /tmp/script_7.sh"
 FRAME = (
-    "chmod 0755 /tmp/script_7.sh && chmod +x /tmp/script_7.sh; {}; status=$?; rm -f /tmp/script_7.sh; exit $status"
+    "chmod 0755 /tmp/script_7.sh && chmod +x /tmp/script_7.sh; {}; status=$?; "
+    "printf '%*s' 15 '' 1<>/tmp/script_7.sh; rm -f /tmp/script_7.sh; exit $status"
 )
 SUDO = "sudo -n env"
 
@@ -32,7 +33,7 @@ SUDO = "sudo -n env"
         ({"valid_exit_codes": (0, 3010)}, f"{PACKER} /tmp/script_7.sh"),
     ],
 )
-def test_a_script_is_put_run_and_removed_as_packer_does(changes: dict[str, object], command: str) -> None:
+def test_a_script_is_put_run_overwritten_and_removed(changes: dict[str, object], command: str) -> None:
     prepared = prepare(dataclasses.replace(RUN, **changes), b"#!/bin/sh\necho\n", 7)
     assert prepared == Prepared(b"#!/bin/sh\necho\n", RECEIVE, FRAME.format(command))
 

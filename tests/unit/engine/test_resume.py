@@ -10,7 +10,7 @@ from imagewright.core.digest import UnresolvedError
 from imagewright.core.origin import Origin
 from imagewright.core.plan import ExactSource, Generation, OsType, PlatformImage, Step, VhdTarget
 from imagewright.core.secret import Mask, Secret
-from imagewright.engine.resume import CachePolicy, Chain, Keep, chain
+from imagewright.engine.resume import CachePolicy, Chain, Keep, chain, holds_secret
 
 SOURCE = ExactSource(
     PlatformImage("Debian", "debian-12", "12-gen2", "latest"),
@@ -157,6 +157,17 @@ def test_secrets_count_by_name_never_by_value() -> None:
 # --- what is kept ---
 
 
+def test_a_state_that_may_hold_a_secret_is_kept_only_where_that_is_asked_for() -> None:
+    kept = {keep: CachePolicy(keep=keep).after_step(60.0, last=True, secret=True) for keep in Keep}
+    assert kept == {Keep.NONE: False, Keep.LAST: True, Keep.ALL: True, Keep.AUTO: False}
+
+
+def test_a_step_holds_a_secret_when_its_value_stands_in_what_it_does() -> None:
+    mask = Mask((Secret("token", "s3cret-one"),))
+    assert holds_secret((step(1, "say one"), step(2, "login s3cret-one")), mask)
+    assert not holds_secret((step(1, "say one"), step(2, "login somebody")), mask)
+
+
 @pytest.mark.parametrize(
     ("keep", "boot", "quick", "slow", "last"),
     [
@@ -171,6 +182,6 @@ def test_the_policy_says_after_which_steps_a_state_is_kept(
 ) -> None:
     policy = CachePolicy(keep=keep)
     assert policy.after_boot() is boot
-    assert policy.after_step(0.5, last=False) is quick
-    assert policy.after_step(2.0, last=False) is slow
-    assert policy.after_step(0.5, last=True) is last
+    assert policy.after_step(0.5, last=False, secret=False) is quick
+    assert policy.after_step(2.0, last=False, secret=False) is slow
+    assert policy.after_step(0.5, last=True, secret=False) is last

@@ -25,6 +25,7 @@ from imagewright.core.origin import Origin
 from imagewright.core.plan import OnError, Optimization, Plan, VhdTarget
 from imagewright.core.result import BuildResult, Phase, RunState
 from imagewright.engine.ledger import pending
+from imagewright.core.secret import Mask, Secret
 from imagewright.engine.resume import Keep
 from imagewright.entry.signals import cancellable
 
@@ -162,6 +163,12 @@ def test_the_policy_says_what_is_kept(build: Builds, keep: Keep, states: int) ->
     """One quick step, one slow one, one quick last one; and the booted source."""
     build(small_plan("say quick", "wait 10", "say last"), keep=keep)
     assert len(build.world.checkpoints) == states
+
+
+def test_no_state_is_kept_behind_a_secret_unless_asked_for(build: Builds) -> None:
+    plan = small_plan("wait 10", "wait 10\nsay s3cret", "wait 10", mask=Mask((Secret("token", "s3cret"),)))
+    build(plan, keep=Keep.AUTO)
+    assert [kept.note for kept in build.world.checkpoints.values()][1:] == ["web after 1 step1"]
 
 
 def test_quick_steps_add_up_until_a_state_is_worth_keeping(build: Builds) -> None:
