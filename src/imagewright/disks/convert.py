@@ -35,7 +35,7 @@ def convert(
         if progress is not None and (found := _PERCENT.search(line)):
             progress(int(size * float(found[1]) / 100), size)
 
-    argv = ["qemu-img", "convert", "-p", "-f", source_format, "-O", target_format, "-m", "8", "-W", *options]
+    argv = ["qemu-img", "convert", "-p", "-f", source_format, "-O", target_format, *options]
     try:
         tools.run([*argv, source, target], on_line=tell, check=check)
     except BaseException:

@@ -24,8 +24,8 @@ from imagewright.core.events import (
 from imagewright.core.origin import Origin
 from imagewright.core.plan import OnError, Optimization, Plan, VhdTarget
 from imagewright.core.result import BuildResult, Phase, RunState
-from imagewright.engine.ledger import pending
 from imagewright.core.secret import Mask, Secret
+from imagewright.engine.ledger import pending
 from imagewright.engine.resume import Keep
 from imagewright.entry.signals import cancellable
 
