@@ -1,8 +1,8 @@
 """From a Run to the exact bytes and the exact command on a Linux guest. Pure.
 
 AIB performs a Shell customizer as packer's shell provisioner does: the script is put into /tmp, made executable,
-run with PACKER_BUILD_NAME and PACKER_BUILDER_TYPE set, and removed. Here it is overwritten in place first: a secret in
-it would stay in the free blocks of the image.
+run with PACKER_BUILD_NAME and PACKER_BUILDER_TYPE set, and removed. Here it is overwritten in place first: a secret
+in it would stay in the free blocks of the image.
 """
 
 from __future__ import annotations
