@@ -17,7 +17,7 @@ const WINDOWS = process.platform === 'win32';
 let child = null;
 let cancelled = false;
 
-for (const signal of ['SIGINT', 'SIGTERM']) {
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGBREAK']) {
   process.on(signal, () => {
     cancelled = true;
     // On Windows the console has told the child already, and kill() would end it without a word.

@@ -6,7 +6,7 @@ import base64
 import contextlib
 import io
 import logging
-import select
+import selectors
 import shlex
 import socket
 from collections.abc import Callable
@@ -323,9 +323,9 @@ def _sent(channel: paramiko.Channel, chunk: bytes) -> bool:
 
 def _wait_for(channel: paramiko.Channel, seconds: float) -> None:
     """Until something comes, or `seconds` are over. Not `select.select`: it knows the first 1024 descriptors only."""
-    poller = select.poll()
-    poller.register(channel.fileno(), select.POLLIN)
-    poller.poll(seconds * 1000)
+    with selectors.DefaultSelector() as selector:
+        selector.register(channel.fileno(), selectors.EVENT_READ)
+        selector.select(seconds)
 
 
 def _drain(channel: paramiko.Channel, streams: dict[Stream, Lines], output: OutputSink) -> bool:

@@ -1,13 +1,11 @@
 """The directory of one build, `<home>/builds/<build-id>/`: its lock, its ledger, its log, its staging.
 
-The lock is held by the kernel (`flock`) as long as the building process lives, however it dies. So a directory that
-can be locked belongs to nobody any more, and what its ledger lists can be deleted.
+The lock is held as long as the building process lives, however it dies. So a directory that can be locked belongs to
+nobody any more, and what its ledger lists can be deleted.
 """
 
 from __future__ import annotations
 
-import fcntl
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from imagewright.core.errors import OptionsError
+from imagewright.core.locks import held
 from imagewright.engine.ledger import FILE_NAME, pending
 
 REMEMBERED = 20
@@ -79,26 +78,20 @@ def occupied(home: Path, build_id: str) -> Iterator[BuildDirectory]:
 @contextmanager
 def borrowed(home: Path, name: str) -> Iterator[BuildDirectory]:
     """Like `occupied`, for what builds nothing: the whole directory is gone afterwards."""
-    with occupied(home, name) as place:
-        try:
-            yield place
-        finally:
-            shutil.rmtree(place.path, ignore_errors=True)
+    mine = None
+    try:
+        with occupied(home, name) as mine:
+            yield mine
+    finally:
+        if mine is not None:
+            shutil.rmtree(mine.path, ignore_errors=True)
 
 
 @contextmanager
 def locked(place: BuildDirectory) -> Iterator[bool]:
     """Hold the lock of a build, if nobody else does: True when it was free."""
-    handle = os.open(place.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
-    finally:
-        os.close(handle)
+    with held(place.lock) as free:
+        yield free
 
 
 def forget(home: Path, remembered: int = REMEMBERED) -> None:
@@ -106,5 +99,6 @@ def forget(home: Path, remembered: int = REMEMBERED) -> None:
     over = [place for place in all_of(home) if not pending(place.ledger)]
     for place in over[: max(0, len(over) - remembered)]:
         with locked(place) as free:
-            if free:
-                shutil.rmtree(place.path, ignore_errors=True)
+            pass
+        if free:  # no build ever comes back to its directory, and Windows removes no file that is open
+            shutil.rmtree(place.path, ignore_errors=True)

@@ -16,6 +16,8 @@ from pathlib import Path
 from imagewright.core.ownership import Owned
 
 FILE_NAME = "ledger.jsonl"
+BINARY = getattr(os, "O_BINARY", 0)
+"""Windows would write CR LF."""
 
 
 class Ledger:
@@ -25,9 +27,10 @@ class Ledger:
         self.path = path
         self._lock = threading.Lock()
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        whole = not path.exists() or path.read_bytes()[-1:] in (b"", b"\n")
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | BINARY, 0o600)
         self._open = list(pending(path))
-        if (size := os.fstat(self._file).st_size) and os.pread(self._file, 1, size - 1) != b"\n":
+        if not whole:
             os.write(self._file, b"\n")
 
     def own(self, owned: Owned) -> None:

@@ -9,6 +9,7 @@ import json
 import os
 import re
 import sys
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,7 +32,7 @@ class AzurePipelines:
 
     @property
     def temp(self) -> Path:
-        return Path(self.environment.get("AGENT_TEMPDIRECTORY") or self.environment.get("TMPDIR") or "/tmp")
+        return Path(self.environment.get("AGENT_TEMPDIRECTORY") or tempfile.gettempdir())
 
     @property
     def workspace(self) -> Path:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,7 +33,7 @@ class GitHub:
 
     @property
     def temp(self) -> Path:
-        return Path(self.environment.get("RUNNER_TEMP") or self.environment.get("TMPDIR") or "/tmp")
+        return Path(self.environment.get("RUNNER_TEMP") or tempfile.gettempdir())
 
     @property
     def workspace(self) -> Path:

@@ -1,7 +1,8 @@
 """Signals as an error: the first one raises CancelledError in the main thread, so that the clean-up runs.
 
-Both runners send SIGINT, then SIGTERM, then kill. So a second signal changes nothing: what it asks for is being done.
-Only a person who presses Ctrl-C a third time gets out at once; the ledger then still knows what is left.
+Both runners send SIGINT, then SIGTERM, then kill (on Windows Ctrl-C, then Ctrl-Break). So a second signal changes
+nothing: what it asks for is being done. Only a person who presses Ctrl-C a third time gets out at once; the ledger
+then still knows what is left.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from types import FrameType
 
 from imagewright.core.errors import CancelledError
 
-NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
+NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
 PATIENCE = 3
 """How many times SIGINT comes before the clean-up is given up."""
 

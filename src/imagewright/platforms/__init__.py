@@ -47,7 +47,7 @@ PLATFORMS: dict[str, str] = {
 
 DOCTORS: dict[str, str] = {
     "azure": "imagewright.platforms.azure.doctor:checks",
-    "local": "imagewright.platforms.local.doctor:checks",
+    "local": "imagewright.platforms.local:checks",
 }
 
 WORTH: dict[str, float] = {

@@ -73,8 +73,8 @@ def write_result(result: BuildResult, file: Path) -> None:
         handle, draft = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
         try:
             with os.fdopen(handle, "w", encoding="utf-8") as stream:
-                os.fchmod(handle, 0o644)
                 stream.write(text)
+            Path(draft).chmod(0o644)
             Path(draft).replace(file)
         except BaseException:
             Path(draft).unlink(missing_ok=True)
