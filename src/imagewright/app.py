@@ -36,6 +36,7 @@ DAY = 86400.0
 PUBLISHER = "azure"
 CLEANUP_SECONDS = 30 * 60.0
 PLAN_SECONDS = 60 * 60.0
+LOOK_SECONDS = 0.5
 
 Prepare = Callable[["Plan"], "Plan"]
 """What an entry point does to a plan before it is run (build artifacts, tags of the pipeline)."""
@@ -256,11 +257,20 @@ def _refused(options: Options, error: BaseException, show: Redact) -> BuildResul
 
 
 def cleanup(
-    options: Options, show: Redact, *, clock: Clock | None = None, sign_in: SignIn | None = None
+    options: Options,
+    show: Redact,
+    *,
+    patience: float = 0.0,
+    clock: Clock | None = None,
+    sign_in: SignIn | None = None,
 ) -> CleanupReport:
-    """Delete what the ledgers of earlier builds list; a build whose process is alive is left alone unless forced."""
+    """Delete what the ledgers of earlier builds list; a build whose process is alive is left alone unless forced.
+
+    `patience` is how many seconds a build may take to end: one that is dying then still deletes by itself, or leaves
+    its ledger to us.
+    """
     from imagewright.core.report import CleanupReport
-    from imagewright.engine.build_directory import BuildDirectory, all_of, locked
+    from imagewright.engine.build_directory import BuildDirectory, all_of
     from imagewright.engine.ledger import pending
     from imagewright.engine.sweep import sweep
 
@@ -270,16 +280,33 @@ def cleanup(
     for place in places:
         file = options.ledger or place.ledger
         young = options.older_than is not None and _age(place, clock) < options.older_than
-        if young or not pending(file):
+        if young or not (pending(file) or patience):
             continue
         delete = _deleter(options, place, show, clock, sign_in)
-        with locked(place) as free:
+        with _over(place, patience, show, clock) as free:
             if free or options.force:
                 done = sweep(file, delete, show)
                 report = replace(report, deleted=report.deleted + done.deleted, left=report.left + done.left)
             else:
                 report = replace(report, running=(*report.running, place.build_id))
     return report if options.ledger is not None else _strays(options, report, show, clock, sign_in)
+
+
+@contextmanager
+def _over(place: BuildDirectory, patience: float, show: Redact, clock: Clock) -> Iterator[bool]:
+    """Hold the lock of a build as soon as nobody else does; False when somebody still does after `patience` seconds."""
+    from imagewright.engine.build_directory import locked
+
+    until, told = clock.monotonic() + patience, False
+    while True:
+        with locked(place) as free:
+            if free or clock.monotonic() >= until:
+                yield free
+                return
+        if not told:
+            show(Note(f"build {place.build_id} still runs; its end is waited for"))
+            told = True
+        clock.wait(LOOK_SECONDS)
 
 
 def _strays(

@@ -38,6 +38,8 @@ SIGNS_IN = frozenset({"azure", "service"})
 """The platforms that need a credential."""
 
 NOTED = "imagewright-builds"
+DYING_SECONDS = 60.0
+"""How long the clean-up waits for a build that was told to end: it may still be deleting."""
 
 
 def main(runner: Runner, arguments: Sequence[str]) -> int:
@@ -337,10 +339,17 @@ class Job:
         self.options = request.options
         left = 0
         for ledger in pending:
-            report = app.cleanup(replace(self.options, ledger=ledger), self.show, sign_in=self._for_cleanup(request))
-            left += len(report.left)
+            report = app.cleanup(
+                replace(self.options, ledger=ledger),
+                self.show,
+                patience=DYING_SECONDS,
+                clock=self.clock,
+                sign_in=self._for_cleanup(request),
+            )
+            left += len(report.left) + len(report.running)
             for build in report.running:
-                self.show(Note(f"build {build} still runs and was left alone", Level.WARNING))
+                what = f"build {build} still runs: what it owns was not deleted"
+                self.log.error(LeftBehindError(what, hint="run `imagewright cleanup` when it has ended"))
         return LeftBehindError.exit_code if left else 0
 
     def _for_cleanup(self, request: Request) -> SignIn | None:
