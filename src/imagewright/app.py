@@ -294,7 +294,7 @@ def cleanup(
 
 @contextmanager
 def _over(place: BuildDirectory, patience: float, show: Redact, clock: Clock) -> Iterator[bool]:
-    """Hold the lock of a build as soon as nobody else does; False when somebody still does after `patience` seconds."""
+    """Hold the lock of a build as soon as nobody else does; False where somebody still does after `patience`."""
     from imagewright.engine.build_directory import locked
 
     until, told = clock.monotonic() + patience, False

@@ -1,6 +1,7 @@
 """The three token services that a pipeline talks to, on loopback: GitHub's, Azure DevOps' and Microsoft Entra.
 
-Time in them is a number that a test moves: assertions and tokens run out by it, and nobody has to sleep.
+Time in them is a number that a test moves, with `moved` for the whole process: assertions and tokens run out by it,
+and nobody has to sleep.
 """
 
 from __future__ import annotations
@@ -11,12 +12,15 @@ import ipaddress
 import json
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
+
+import pytest
 
 AUDIENCE = "api://AzureADTokenExchange"
 
@@ -28,6 +32,7 @@ class Services:
     now: float = 0.0
     github_seconds: float = 300.0
     azure_devops_seconds: float = 600.0
+    token_seconds: int = 3600
     github_token: str = "request-token"
     job_token: str = "job-token"
     connection: str = "11111111-2222-3333-4444-555555555555"
@@ -38,6 +43,11 @@ class Services:
     http: str = ""
     https: str = ""
     authority_file: Path = Path()
+
+    def moved(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The identity library reads the same time as these services."""
+        real = time.time
+        monkeypatch.setattr(time, "time", lambda: real() + self.now)
 
     def assertion(self, issuer: str, seconds: float) -> str:
         claims = {"iss": issuer, "aud": AUDIENCE, "exp": self.now + seconds, "jti": len(self.issued)}
@@ -83,7 +93,8 @@ def _entra(services: Services, method: str, path: str, headers: dict[str, str], 
         return 401, {"error": "invalid_client", "error_description": "AADSTS700024: assertion is not within its time"}
     services.redeemed.append(assertion)
     token = f"access-{len(services.redeemed)}-{form['client_id']}"
-    return 200, {"token_type": "Bearer", "expires_in": 0, "ext_expires_in": 0, "access_token": token}
+    seconds = services.token_seconds
+    return 200, {"token_type": "Bearer", "expires_in": seconds, "ext_expires_in": seconds, "access_token": token}
 
 
 _ROUTES: tuple[tuple[str, Callable[[Services, str, str, dict[str, str], bytes], Answer]], ...] = (

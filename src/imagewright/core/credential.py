@@ -76,8 +76,12 @@ Credential = (
 
 @dataclass(frozen=True, slots=True)
 class SignIn:
-    """A credential, the cloud it is good for (`AzureCloud`, ...) and the subscription that came with it, or `""`."""
+    """A credential, the cloud it is good for (`AzureCloud`, ...) and the subscription that came with it, or `""`.
+
+    `seconds` is how long it gives tokens, where that is known to have an end.
+    """
 
     credential: Credential
     cloud: str = "AzureCloud"
     subscription: str = ""
+    seconds: float | None = None

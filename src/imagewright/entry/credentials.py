@@ -25,6 +25,7 @@ from imagewright.core.credential import (
 )
 from imagewright.core.errors import AuthenticationError
 from imagewright.core.secret import Secret
+from imagewright.entry.az_login import AzLogin, az_login
 from imagewright.entry.oidc import PERMISSION, GitHubOidc
 from imagewright.options.pipeline import Auth
 
@@ -34,6 +35,8 @@ JOB_TOKENS = (
     "SYSTEM_ACCESSTOKEN",
 )
 CLOUD = "AzureCloud"
+LOGIN_SECONDS = 55 * 60.0
+"""How long `az` gives tokens after azure/login: its assertion is over in minutes, its token in about an hour."""
 
 
 @dataclass(frozen=True)
@@ -66,13 +69,18 @@ class Chooser:
                     f"`auth: {self.auth}`: the job has no such credential", hint=_MISSING[self.auth]
                 )
             return found
-        for auth, way in ways.items():
-            if auth is not Auth.MANAGED_IDENTITY and (found := way()) is not None:
-                return found
         on_azure = self.environment.get("TF_BUILD", "").lower() == "true"
+        by_itself = [self._connection, self._oidc, self._workload_identity, self._environment]
+        if not on_azure:  # there `az` is logged in by whoever used the agent before
+            by_itself += [self._oidc_for_whom_is_known, self._azure_cli]
+        for way in by_itself:
+            if (found := way()) is not None:
+                return found
         hint = _MISSING[Auth.SERVICE_CONNECTION if on_azure else Auth.OIDC]
+        nothing = "there is nothing to sign in to Azure with"
         raise AuthenticationError(
-            "there is nothing to sign in to Azure with", hint=f"{hint}; or `platform: local` to build on the runner"
+            f"{nothing}: the service connection is missing" if on_azure else nothing,
+            hint=f"{hint}; or `platform: local` to build on the runner",
         )
 
     # --- Azure Pipelines ---
@@ -103,7 +111,7 @@ class Chooser:
         client = self.environment.get("AZURESUBSCRIPTION_CLIENT_ID", "")
         connection = self.environment.get("AZURESUBSCRIPTION_SERVICE_CONNECTION_ID", "")
         tenant = self.environment.get("AZURESUBSCRIPTION_TENANT_ID", "")
-        token = self._token()
+        token = self._token() if self.environment.get("SYSTEM_OIDCREQUESTURI") else None
         if not (client and connection and tenant and token):
             return None
         return SignIn(PipelinesConnection(client, tenant, connection, token), self.cloud or CLOUD)
@@ -156,19 +164,34 @@ class Chooser:
     # --- GitHub ---
 
     def _oidc(self) -> SignIn | None:
+        if not self.client_id:
+            return self._oidc_for_whom_is_known() if self.auth is Auth.OIDC else None
         client, tenant = self._ids()
-        url = self.environment.get("ACTIONS_ID_TOKEN_REQUEST_URL", "")
-        token = self.environment.get("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "")
-        if not (self.client_id or self.auth is Auth.OIDC):
-            return None
         if not (client and tenant):
             raise AuthenticationError("`client-id` and `tenant-id` belong together", hint="give both")
+        found = self._federated(client, tenant, None)
+        if found is None and (self.auth is Auth.OIDC or self.environment.get("GITHUB_ACTIONS") == "true"):
+            raise AuthenticationError("GitHub gives this job no OIDC token", hint=PERMISSION)
+        return found
+
+    def _oidc_for_whom_is_known(self) -> SignIn | None:
+        """New assertions for the ids in the environment, or for the one whom azure/login gave only a single one."""
+        login = az_login(self.environment)
+        client, tenant = self._ids()
+        if login and login.renews and client in ("", login.client_id):
+            return None
+        if login and not (client and tenant):
+            client, tenant = login.client_id, login.tenant_id
+        return self._federated(client, tenant, login) if client and tenant else None
+
+    def _federated(self, client: str, tenant: str, login: AzLogin | None) -> SignIn | None:
+        url = self.environment.get("ACTIONS_ID_TOKEN_REQUEST_URL", "")
+        token = self.environment.get("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "")
         if not (url and token):
-            if self.auth is Auth.OIDC or self.environment.get("GITHUB_ACTIONS") == "true":
-                raise AuthenticationError("GitHub gives this job no OIDC token", hint=PERMISSION)
             return None
         fetch = GitHubOidc(url, Secret("OIDC request token", token), self.clock, self.mask)
-        return SignIn(Federated(client, tenant, fetch), self.cloud or CLOUD)
+        cloud, subscription = (login.cloud, login.subscription) if login else ("", "")
+        return SignIn(Federated(client, tenant, fetch), self.cloud or cloud or CLOUD, subscription)
 
     # --- both ---
 
@@ -204,22 +227,11 @@ class Chooser:
 
     def _azure_cli(self) -> SignIn | None:
         """`az` is on every hosted runner; only one that somebody is logged in to counts."""
-        account = self._account()
-        if account is None or shutil.which("az", path=self.environment.get("PATH")) is None:
+        login = az_login(self.environment)
+        if login is None or shutil.which("az", path=self.environment.get("PATH")) is None:
             return None
-        cloud = str(account.get("environmentName", ""))
-        return SignIn(AzureCli(), self.cloud or cloud or CLOUD, str(account.get("id", "")))
-
-    def _account(self) -> dict[str, object] | None:
-        home = self.environment.get("AZURE_CONFIG_DIR") or str(
-            Path(self.environment.get("HOME", "~")).expanduser() / ".azure"
-        )
-        try:
-            profile = json.loads((Path(home) / "azureProfile.json").read_text("utf-8-sig"))
-            accounts = [one for one in profile["subscriptions"] if isinstance(one, dict)]
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
-        return next((one for one in accounts if one.get("isDefault")), accounts[0] if accounts else None)
+        seconds = None if login.renews else LOGIN_SECONDS
+        return SignIn(AzureCli(), self.cloud or login.cloud or CLOUD, login.subscription, seconds)
 
 
 _MISSING = {

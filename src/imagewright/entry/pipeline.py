@@ -249,6 +249,7 @@ class Job:
             )
         self.plan = self._tagged(plan, request)
         self._warn_of_the_jobs_limit(plan.timeout / 60.0, given.job_timeout)
+        self._warn_of_the_logins_end(plan.timeout)
         return self.plan
 
     def _once(self, event: Event) -> None:
@@ -278,6 +279,13 @@ class Job:
         else:
             what = f"a job ends after {limit} minutes unless it says otherwise; the build may take {minutes:g}"
             self._once(Note(what, hint=f"{hint}; tell the job's limit by `jobTimeout`"))
+
+    def _warn_of_the_logins_end(self, seconds: float) -> None:
+        limit = self.sign_in.seconds if self.sign_in else None
+        if limit is not None and limit < seconds:
+            what = f"the login of `az` may end after {limit / 60:g} minutes, the build may take {seconds / 60:g}"
+            hint = "give `client-id`, `tenant-id` and the job `permissions: id-token: write`: then it is renewed"
+            self._once(Note(what, Level.WARNING, hint))
 
     # --- when: source-changed ---
 

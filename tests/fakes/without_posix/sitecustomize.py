@@ -34,7 +34,8 @@ for module in ("fcntl", "grp", "pwd", "resource", "termios", "tty"):
 for place, names in {
     os: (
         "O_CLOEXEC", "chown", "fchmod", "fchown", "fork", "geteuid", "getpgid", "getuid", "killpg", "mkfifo",
-        "pread", "pwrite", "sched_getaffinity", "sendfile", "setsid", "statvfs", "sysconf", "uname", "SEEK_DATA", "SEEK_HOLE",
+        "pread", "pwrite", "sched_getaffinity", "sendfile", "setsid", "statvfs", "sysconf", "uname",
+        "SEEK_DATA", "SEEK_HOLE",
     ),
     select: ("poll", "epoll"),
     selectors: ("PollSelector", "EpollSelector"),

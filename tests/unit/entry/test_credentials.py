@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from azure.identity import AzurePipelinesCredential, ClientAssertionCredential
 from manual_clock import ManualClock
 from token_services import Services, token_services
 
@@ -14,6 +15,7 @@ from imagewright.core.credential import (
     AzureCli,
     ClientCertificate,
     ClientSecret,
+    Credential,
     Federated,
     ManagedIdentity,
     PipelinesConnection,
@@ -22,9 +24,11 @@ from imagewright.core.credential import (
 )
 from imagewright.core.errors import AuthenticationError
 from imagewright.core.secret import Secret
-from imagewright.entry.credentials import Chooser
+from imagewright.entry.credentials import LOGIN_SECONDS, Chooser
 from imagewright.entry.oidc import ATTEMPTS, GitHubOidc
 from imagewright.options.pipeline import Auth
+from imagewright.platforms.azure.clouds import Cloud
+from imagewright.platforms.azure.credential import credential
 
 CONNECTION = "11111111-2222-3333-4444-555555555555"
 SCOPE = "https://management.azure.com/.default"
@@ -63,18 +67,21 @@ def refusal(environment: dict[str, str], **more: object) -> AuthenticationError:
     return caught.value
 
 
-def az(directory: Path) -> dict[str, str]:
-    """An `az` that somebody is logged in to."""
+def az(directory: Path, client_id: str = "", entry: dict[str, str] | None = None) -> dict[str, str]:
+    """An `az` that somebody is logged in to: a person, or the service principal of `entry`."""
     tool = directory / "bin" / "az"
     tool.parent.mkdir(parents=True)
     tool.write_text("#!/bin/sh\n")
     tool.chmod(0o755)
-    (directory / "azureProfile.json").write_text(
-        json.dumps(
-            {"subscriptions": [{"id": "s-1"}, {"id": "s-2", "isDefault": True, "environmentName": "AzureCloud"}]}
-        ),
-        encoding="utf-8-sig",
+    user = (
+        {"name": client_id, "type": "servicePrincipal"} if client_id else {"name": "me@example.org", "type": "user"}
     )
+    mine = {"id": "s-2", "isDefault": True, "environmentName": "AzureCloud", "tenantId": "tenant", "user": user}
+    (directory / "azureProfile.json").write_text(
+        json.dumps({"subscriptions": [{"id": "s-1"}, mine]}), encoding="utf-8-sig"
+    )
+    if entry is not None:
+        (directory / "service_principal_entries.json").write_text(json.dumps([{"client_id": "other"}, entry]))
     return {"PATH": str(tool.parent), "AZURE_CONFIG_DIR": str(directory)}
 
 
@@ -126,8 +133,14 @@ def test_a_service_connection_that_is_not_there() -> None:
 
 def test_no_service_connection_at_all() -> None:
     error = refusal({"TF_BUILD": "True", "HOME": "/nowhere"})
-    assert error.message == "there is nothing to sign in to Azure with"
+    assert error.message == "there is nothing to sign in to Azure with: the service connection is missing"
     assert "azureSubscription" in error.hint
+
+
+def test_on_azure_pipelines_whoever_is_logged_in_to_az_does_not_count_unasked(tmp_path: Path) -> None:
+    environment = {"TF_BUILD": "True", **az(tmp_path)}
+    assert "the service connection is missing" in refusal(environment).message
+    assert choose(environment, auth=Auth.AZURE_CLI).credential == AzureCli()
 
 
 def test_inside_the_azure_cli_task() -> None:
@@ -136,6 +149,7 @@ def test_inside_the_azure_cli_task() -> None:
         "AZURESUBSCRIPTION_TENANT_ID": "t",
         "AZURESUBSCRIPTION_SERVICE_CONNECTION_ID": CONNECTION,
         "SYSTEM_ACCESSTOKEN": "job",
+        "SYSTEM_OIDCREQUESTURI": "https://dev.azure.example/oidc",
     }
     found = choose(environment).credential
     assert found == PipelinesConnection("c", "t", CONNECTION, Secret("job token", "job"))
@@ -157,6 +171,38 @@ def test_github_without_the_permission_says_which() -> None:
 def test_github_after_azure_login(tmp_path: Path) -> None:
     found = choose({"GITHUB_ACTIONS": "true", **az(tmp_path)})
     assert found == SignIn(AzureCli(), "AzureCloud", "s-2")
+
+
+def test_github_after_azure_login_without_a_secret(tmp_path: Path) -> None:
+    """`az` got one assertion and cannot renew it: with the job's own tokens we can."""
+    environment = {**GITHUB, **az(tmp_path, "client", {"client_id": "client", "client_assertion": "once"})}
+    found = choose(environment)
+    assert isinstance(found.credential, Federated)
+    assert (found.credential.client_id, found.credential.tenant_id) == ("client", "tenant")
+    assert (found.cloud, found.subscription, found.seconds) == ("AzureCloud", "s-2", None)
+    assert isinstance(choose(environment, auth=Auth.OIDC).credential, Federated)
+
+
+def test_github_after_azure_login_where_the_job_may_have_no_tokens(tmp_path: Path) -> None:
+    environment = {
+        "GITHUB_ACTIONS": "true",
+        **az(tmp_path, "client", {"client_id": "client", "client_assertion": "x"}),
+    }
+    assert choose(environment) == SignIn(AzureCli(), "AzureCloud", "s-2", LOGIN_SECONDS)
+
+
+def test_github_after_azure_login_with_a_secret(tmp_path: Path) -> None:
+    """There may be no federated credential for the job, and none is needed."""
+    environment = {**GITHUB, **az(tmp_path, "client", {"client_id": "client", "client_secret": "x"})}
+    assert choose(environment) == SignIn(AzureCli(), "AzureCloud", "s-2", None)
+
+
+def test_github_with_the_ids_in_the_environment(tmp_path: Path) -> None:
+    ids = {"AZURE_CLIENT_ID": "c", "AZURE_TENANT_ID": "t", "HOME": "/nowhere"}
+    found = choose({**GITHUB, **ids}).credential
+    assert isinstance(found, Federated)
+    assert (found.client_id, found.tenant_id) == ("c", "t")
+    assert isinstance(choose({**GITHUB, **ids, "AZURE_CLIENT_SECRET": "s"}).credential, ClientSecret)
 
 
 def test_an_az_that_nobody_is_logged_in_to_does_not_count(tmp_path: Path) -> None:
@@ -233,41 +279,65 @@ def test_a_lasting_refusal_of_github_is_told_with_the_permission(services: Servi
     assert "id-token: write" in caught.value.hint
 
 
-def test_a_build_of_hours_on_github_signs_in_again_and_again(services: Services) -> None:
-    """The assertion lives five minutes; each new access token needs a new one."""
-    with ClientAssertionCredential(
-        "tenant",
-        "client",
-        oidc(services, Masked()),
-        authority=services.https,
-        disable_instance_discovery=True,
-        connection_verify=str(services.authority_file),
-    ) as credential:
-        for hour in range(4):
-            services.now = hour * 3600.0
-            assert credential.get_token(SCOPE).token == f"access-{hour + 1}-client"
+def hours(services: Services, found: Credential) -> list[tuple[float, str]]:
+    """When a build of four hours got which token, asking every ten minutes."""
+    cloud = Cloud("custom", "https://127.0.0.1", services.https, SCOPE)
+    seen: list[tuple[float, str]] = []
+    with credential(found, cloud, str(services.authority_file)) as signed_in:
+        for minute in range(0, 241, 10):
+            services.now = minute * 60.0
+            token = signed_in.get_token(SCOPE)
+            assert token.expires_on > time.time()
+            if not seen or seen[-1][1] != token.token:
+                seen.append((minute, token.token))
+    return seen
+
+
+def renewed(services: Services, seen: list[tuple[float, str]]) -> None:
+    """A token of an hour is used for most of it, and each new one needed an assertion of its own."""
+    assert [token for _, token in seen] == [f"access-{number}-client" for number in range(1, len(seen) + 1)]
+    assert all(30 <= later - sooner <= 60 for (sooner, _), (later, _) in pairwise(seen))
+    assert len(seen) >= 4
     assert services.refused == []
-    assert len(set(services.redeemed)) == 4
+    assert len(set(services.redeemed)) == len(seen)
+
+
+def test_a_build_of_hours_on_github_signs_in_again_and_again(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The assertion lives five minutes; each new access token needs a new one."""
+    services.moved(monkeypatch)
+    url = f"{services.http}/github?api-version=2.0"
+    environment = {**GITHUB, "ACTIONS_ID_TOKEN_REQUEST_URL": url}
+    found = choose(environment, client_id="client", tenant_id="tenant").credential
+    renewed(services, hours(services, found))
+
+
+def test_a_build_of_hours_after_azure_login_signs_in_again_and_again(
+    services: Services, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    services.moved(monkeypatch)
+    url = f"{services.http}/github?api-version=2.0"
+    logged_in = {"client_id": "client", "tenant": "tenant", "client_assertion": "long over"}
+    environment = {**GITHUB, **az(tmp_path, "client", logged_in), "ACTIONS_ID_TOKEN_REQUEST_URL": url}
+    renewed(services, hours(services, choose(environment).credential))
 
 
 def test_a_build_of_hours_on_azure_pipelines_signs_in_again_and_again(
     services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    services.moved(monkeypatch)
     environment = {**FEDERATED, "SYSTEM_OIDCREQUESTURI": f"{services.http}/azuredevops"}
     monkeypatch.setenv("SYSTEM_OIDCREQUESTURI", environment["SYSTEM_OIDCREQUESTURI"])
-    found = choose(environment, connection=CONNECTION).credential
-    assert isinstance(found, PipelinesConnection)
-    with AzurePipelinesCredential(
-        tenant_id=found.tenant_id,
-        client_id=found.client_id,
-        service_connection_id=found.service_connection_id,
-        system_access_token=found.access_token.reveal(),
-        authority=services.https,
-        disable_instance_discovery=True,
-        connection_verify=str(services.authority_file),
-    ) as credential:
-        for hour in range(4):
-            services.now = hour * 3600.0
-            assert credential.get_token(SCOPE).token == f"access-{hour + 1}-client"
-    assert services.refused == []
+    renewed(services, hours(services, choose(environment, connection=CONNECTION).credential))
     assert "SYSTEM_ACCESSTOKEN" not in os.environ
+
+
+def test_an_assertion_is_not_good_for_a_second_hour(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the tests above would see of a credential that kept its first assertion."""
+    from azure.core.exceptions import ClientAuthenticationError
+
+    services.moved(monkeypatch)
+    only = oidc(services, Masked())()
+    with pytest.raises(ClientAuthenticationError, match="AADSTS700024"):
+        hours(services, Federated("client", "tenant", lambda: only))

@@ -27,6 +27,8 @@ CLI_SECONDS = 60
 
 def from_environment(environment: Mapping[str, str] = os.environ) -> Credential:
     """What a command line without a sign-in of its own has: its environment, else whoever is logged in to `az`."""
+    if (connection := _of_azure_pipelines(environment)) is not None:
+        return connection
     client, tenant = environment.get("AZURE_CLIENT_ID", ""), environment.get("AZURE_TENANT_ID", "")
     if not (client and tenant):
         return AzureCli()
@@ -43,6 +45,20 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Credential:
             ) from error
         return ClientCertificate(client, tenant, Secret("certificate", pem))
     return AzureCli()
+
+
+def _of_azure_pipelines(environment: Mapping[str, str]) -> PipelinesConnection | None:
+    """Inside AzureCLI@2 and AzurePowerShell@5 the service connection is there, if the job's token was mapped."""
+    if not environment.get("SYSTEM_OIDCREQUESTURI"):
+        return None
+    client, tenant, connection = (
+        environment.get(f"AZURESUBSCRIPTION_{name}", "")
+        for name in ("CLIENT_ID", "TENANT_ID", "SERVICE_CONNECTION_ID")
+    )
+    token = environment.get("SYSTEM_ACCESSTOKEN", "")
+    if not (client and tenant and connection and token):
+        return None
+    return PipelinesConnection(client, tenant, connection, Secret("SYSTEM_ACCESSTOKEN", token))
 
 
 def credential(decision: Credential, cloud: Cloud, verify: str | bool = True) -> Any:

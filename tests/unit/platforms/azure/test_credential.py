@@ -37,6 +37,19 @@ def test_a_service_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     assert type(made).__name__ == "AzurePipelinesCredential"
 
 
+def test_a_command_line_inside_the_azure_cli_task() -> None:
+    environment = {
+        "AZURESUBSCRIPTION_CLIENT_ID": "c",
+        "AZURESUBSCRIPTION_TENANT_ID": "t",
+        "AZURESUBSCRIPTION_SERVICE_CONNECTION_ID": "id",
+        "SYSTEM_OIDCREQUESTURI": "https://dev.azure.example/oidc",
+        "SYSTEM_ACCESSTOKEN": "job",
+    }
+    connection = plain.PipelinesConnection("c", "t", "id", Secret("SYSTEM_ACCESSTOKEN", "job"))
+    assert from_environment(environment) == connection
+    assert from_environment({**environment, "SYSTEM_ACCESSTOKEN": ""}) == plain.AzureCli()
+
+
 def test_the_environment_of_a_command_line(tmp_path: Path) -> None:
     pem = tmp_path / "key.pem"
     pem.write_text("PEM")
