@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -46,13 +46,15 @@ class BuildDirectory:
         return self.path / "lock"
 
     def started(self) -> datetime:
-        """When the build began: the lock file is written once."""
-        file = self.lock if self.lock.exists() else self.path
-        return datetime.fromtimestamp(file.stat().st_mtime, UTC)
+        """When the build began: the lock file is written once. Of a directory that is gone: long ago."""
+        for file in (self.lock, self.path):
+            with suppress(FileNotFoundError):
+                return datetime.fromtimestamp(file.stat().st_mtime, UTC)
+        return datetime.fromtimestamp(0, UTC)
 
 
 def all_of(home: Path) -> tuple[BuildDirectory, ...]:
-    """Every build that left a directory, the oldest first."""
+    """Every build that left a directory, the oldest first. Others may delete some meanwhile."""
     root = home / "builds"
     found = (BuildDirectory(path) for path in root.iterdir() if path.is_dir()) if root.is_dir() else ()
     return tuple(sorted(found, key=lambda one: (one.started(), one.build_id)))
@@ -89,8 +91,12 @@ def borrowed(home: Path, name: str) -> Iterator[BuildDirectory]:
 
 @contextmanager
 def locked(place: BuildDirectory) -> Iterator[bool]:
-    """Hold the lock of a build, if nobody else does: True when it was free."""
-    with held(place.lock) as free:
+    """Hold the lock of a build, if it is there and nobody else does: True when it was free."""
+    with ExitStack() as stack:
+        try:
+            free = stack.enter_context(held(place.lock))
+        except FileNotFoundError:
+            free = False
         yield free
 
 

@@ -7,12 +7,14 @@ is passed over: what it would have owned was not created yet.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
 import threading
 from pathlib import Path
 
+from imagewright.core.errors import PlatformError
 from imagewright.core.ownership import Owned
 
 FILE_NAME = "ledger.jsonl"
@@ -26,22 +28,29 @@ class Ledger:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = threading.Lock()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        whole = not path.exists() or path.read_bytes()[-1:] in (b"", b"\n")
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | BINARY, 0o600)
-        self._open = list(pending(path))
-        if not whole:
-            os.write(self._file, b"\n")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._torn = path.exists() and path.read_bytes()[-1:] not in (b"", b"\n")
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | BINARY, 0o600)
+            self._open = list(pending(path))
+        except OSError as error:
+            raise _unwritable(path, error) from error
 
     def own(self, owned: Owned) -> None:
+        """Raises PlatformError when it cannot be written down: what is not owned may not be made."""
         with self._lock:
-            self._write("own", owned)
+            try:
+                self._write("own", owned)
+            except OSError as error:
+                raise _unwritable(self.path, error) from error
             self._open.append(owned)
 
     def release(self, owned: Owned) -> None:
+        """Never fails: what is gone already may be deleted once more."""
         with self._lock:
             if owned in self._open:
-                self._write("release", owned)
+                with contextlib.suppress(OSError):
+                    self._write("release", owned)
                 self._open.remove(owned)
 
     def pending(self) -> tuple[Owned, ...]:
@@ -53,9 +62,21 @@ class Ledger:
         os.close(self._file)
 
     def _write(self, word: str, owned: Owned) -> None:
-        line = json.dumps({word: dataclasses.asdict(owned)}) + "\n"
-        os.write(self._file, line.encode())
+        """A full disk takes a part of a line, or none: the next one begins on a line of its own."""
+        line = "\n" * self._torn + json.dumps({word: dataclasses.asdict(owned)}) + "\n"
+        left = memoryview(line.encode())
+        self._torn = True
+        while left:
+            left = left[os.write(self._file, left) :]
+        self._torn = False
         os.fsync(self._file)
+
+
+def _unwritable(path: Path, error: OSError) -> PlatformError:
+    return PlatformError(
+        f"{path} cannot be written: {error.strerror}",
+        hint="free some space on this machine, or choose another place with `--home`",
+    )
 
 
 def pending(path: Path) -> tuple[Owned, ...]:

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -84,3 +86,13 @@ def test_a_build_that_runs_is_never_forgotten(tmp_path: Path) -> None:
     with occupied(tmp_path, "runs"):
         forget(tmp_path, remembered=0)
         assert [place.build_id for place in all_of(tmp_path)] == ["runs"]
+
+
+def test_a_build_that_another_process_removes_meanwhile_is_no_error(tmp_path: Path) -> None:
+    with occupied(tmp_path, "one") as place:
+        pass
+    shutil.rmtree(place.path)
+    assert place.started() < datetime.now(UTC)
+    with locked(place) as free:
+        assert free is False
+    assert not place.path.exists()

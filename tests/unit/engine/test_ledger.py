@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import errno
+import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from imagewright.core.errors import PlatformError
 from imagewright.core.ownership import Owned
 from imagewright.engine.ledger import Ledger, pending
 
@@ -103,6 +107,67 @@ def test_lines_that_are_no_entries_are_passed_over(path: Path, line: str) -> Non
     with path.open("a") as file:
         file.write(line + "\n")
     assert pending(path) == (ONE,)
+
+
+@pytest.fixture
+def full(path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """From now on the disk takes so many bytes more, in small pieces."""
+    write = os.write
+
+    def limit(space: int) -> None:
+        left = [space]
+
+        def writes(descriptor: int, data: bytes) -> int:
+            if left[0] == 0:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            taken = write(descriptor, bytes(data)[: min(left[0], 7)])
+            left[0] -= taken
+            return taken
+
+        monkeypatch.setattr(os, "write", writes)
+
+    return limit
+
+
+def test_a_line_that_is_taken_in_pieces_is_written_whole(path: Path, full: Callable[[int], None]) -> None:
+    ledger = Ledger(path)
+    full(1 << 20)
+    ledger.own(ONE)
+    assert pending(path) == (ONE,)
+    ledger.close()
+
+
+@pytest.mark.parametrize("space", [0, 1, 20, 70])
+def test_on_a_full_disk_nothing_is_owned_and_the_next_line_is_whole(
+    path: Path, full: Callable[[int], None], space: int
+) -> None:
+    ledger = Ledger(path)
+    ledger.own(ONE)
+    full(space)
+    with pytest.raises(PlatformError, match="cannot be written: No space left on device") as caught:
+        ledger.own(TWO)
+    assert "free some space" in caught.value.hint
+    assert ledger.pending() == pending(path) == (ONE,)
+    full(1 << 20)
+    ledger.own(THREE)
+    assert ledger.pending() == pending(path) == (ONE, THREE)
+    ledger.close()
+
+
+def test_on_a_full_disk_what_is_deleted_is_no_error(path: Path, full: Callable[[int], None]) -> None:
+    ledger = Ledger(path)
+    ledger.own(ONE)
+    full(0)
+    ledger.release(ONE)
+    assert ledger.pending() == ()
+    assert pending(path) == (ONE,)
+    ledger.close()
+
+
+def test_a_ledger_that_cannot_be_made_is_said_so(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(PlatformError, match="cannot be written"):
+        Ledger(tmp_path / "file" / "ledger.jsonl")
 
 
 def test_many_threads_write_whole_lines(path: Path) -> None:
