@@ -5,7 +5,6 @@ from __future__ import annotations
 import array
 import json
 import socket
-from collections import deque
 from typing import Any
 
 from imagewright.core.clock import Deadline
@@ -19,13 +18,13 @@ class QmpError(PlatformError):
 
 
 class Qmp:
-    """Commands in, answers and events out. Not safe for threads."""
+    """Commands in, their answers out; events are passed over. Not safe for threads."""
 
     def __init__(self, connection: socket.socket) -> None:
         self._socket = connection
         self._socket.settimeout(TICK_SECONDS)
         self._buffer = b""
-        self._events: deque[dict[str, Any]] = deque()
+        self._number = 0
 
     def greet(self, deadline: Deadline) -> None:
         """Wait for QEMU's greeting and leave its negotiation mode."""
@@ -36,28 +35,24 @@ class Qmp:
     def execute(
         self, command: str, deadline: Deadline, arguments: dict[str, object] | None = None, *, fd: int | None = None
     ) -> Any:
-        """Run one command and return its `return` value; `fd` travels along with it."""
-        message = json.dumps({"execute": command, "arguments": arguments or {}}).encode() + b"\n"
+        """Run one command and return its `return` value; `fd` travels along with it.
+
+        The answer to an earlier command, which came after that one's deadline, is passed over.
+        """
+        self._number += 1
+        said = {"execute": command, "arguments": arguments or {}, "id": self._number}
         ancillary = [] if fd is None else [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [fd]))]
         try:
-            self._socket.sendmsg([message], ancillary)
+            self._socket.sendmsg([json.dumps(said).encode() + b"\n"], ancillary)
         except OSError as error:
             raise QmpError(f"QEMU went away before `{command}`: {error.strerror}") from error
         while True:
             answer = self._read(deadline)
-            if "return" in answer:
-                return answer["return"]
+            if answer.get("id") != self._number:
+                continue
             if "error" in answer:
                 raise QmpError(f"QEMU refused `{command}`: {answer['error'].get('desc', 'no reason given')}")
-            if "event" in answer:
-                self._events.append(answer)
-
-    def wait_event(self, name: str, deadline: Deadline) -> dict[str, Any]:
-        """The next event `name`; others are dropped."""
-        while True:
-            event = self._events.popleft() if self._events else self._read(deadline)
-            if event.get("event") == name:
-                return event
+            return answer["return"]
 
     def close(self) -> None:
         self._socket.close()
