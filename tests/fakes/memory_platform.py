@@ -34,7 +34,8 @@ MIB = 1 << 20
 
 @dataclass
 class World:
-    """All there is of one platform. `stubborn` kinds refuse to be deleted, `unwritable` targets to be written."""
+    """All there is of one platform. `stubborn` kinds refuse to be deleted, `unwritable` targets to be written,
+    and with `verdict` among them the facts that `mark` keeps."""
 
     machines: set[str] = field(default_factory=set)
     checkpoints: dict[str, Kept] = field(default_factory=dict)
@@ -111,6 +112,9 @@ class MemoryMachine:
             self._world.disks[key] = disk
         return disk
 
+    def end(self) -> None:
+        self._world.machines.discard(self._owned.id)
+
     def access(self) -> str:
         return f"ssh {self._owned.id}"
 
@@ -136,6 +140,8 @@ class MemoryCache:
         return tuple(gone)
 
     def mark(self, key: str, note: str) -> None:
+        if "verdict" in self._world.unwritable:
+            raise PlatformError("no space is left", hint="free some")
         now = self._clock.now()
         self._world.checkpoints[key] = Kept(key, "verdict", note, 0, now, now)
 

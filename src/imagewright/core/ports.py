@@ -172,6 +172,13 @@ class Closes(Protocol):
     def close(self) -> None: ...
 
 
+@runtime_checkable
+class Ends(Protocol):
+    """A machine that takes from this host while it runs, and can be ended before its build is over."""
+
+    def end(self) -> None: ...
+
+
 SOURCE_TAG = "imagewright-source"
 """The tag of an image that names the identity of the source it was built from."""
 

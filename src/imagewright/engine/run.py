@@ -34,7 +34,7 @@ from imagewright.core.events import (
     StepStarted,
 )
 from imagewright.core.plan import ExactSource, OnError, Plan, Step
-from imagewright.core.ports import Machine, Platform, Staging
+from imagewright.core.ports import Ends, Machine, Platform, Staging
 from imagewright.core.result import (
     BuildResult,
     Failure,
@@ -282,7 +282,10 @@ class _Build:
         except ValidationError as error:
             return error
         if self.policy.keep is not Keep.NONE:
-            self.platform.cache.mark(keys.validated, f"{plan.name} passed its validators")
+            try:
+                self.platform.cache.mark(keys.validated, f"{plan.name} passed its validators")
+            except PlatformError as error:
+                self.emit(Note(f"the next build validates again: {error}", Level.WARNING, error.hint))
         return None
 
     def _validate_on(self, start: ExactSource | Disk, plan: Plan, scope: Scope, deadline: Deadline) -> None:
@@ -291,6 +294,8 @@ class _Build:
             for step in plan.validation.steps:
                 self._perform(step, StepKind.VALIDATOR, len(plan.validation.steps), machine, deadline)
         machine.guest.close()
+        if isinstance(machine, Ends):
+            machine.end()
 
     def _distributed(
         self,

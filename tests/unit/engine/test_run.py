@@ -15,6 +15,7 @@ from imagewright.core.events import (
     BuildFinished,
     BuildStarted,
     Diagnosed,
+    Event,
     Note,
     PhaseFinished,
     PhaseStarted,
@@ -318,6 +319,31 @@ def test_whoever_waits_in_a_thread_hears_of_the_cancellation(build: Builds, monk
 
 
 # --- validate ---
+
+
+def test_the_second_machine_is_gone_before_the_targets_are_written(build: Builds) -> None:
+    """It holds gigabytes of this host's memory, and nobody needs it any more."""
+    there: dict[Phase, set[str]] = {}
+
+    class Watched(list[Event]):
+        def append(self, event: Event) -> None:
+            super().append(event)
+            if isinstance(event, PhaseStarted):
+                there[event.phase] = set(build.world.machines)
+
+    build.events = Watched()
+    assert build(small_plan("say one", validators=("say checked",))).state is RunState.SUCCEEDED
+    assert there[Phase.VALIDATING] == there[Phase.DISTRIBUTING] == {"machine-1"}
+    assert nothing_is_left(build)
+
+
+def test_a_verdict_that_cannot_be_kept_costs_the_next_validation_only(build: Builds) -> None:
+    build.world.unwritable.add("verdict")
+    assert build(small_plan("say one", validators=("say checked",))).state is RunState.SUCCEEDED
+    notes = [event for event in build.events if isinstance(event, Note) and "validates again" in event.message]
+    assert [note.hint for note in notes] == ["free some"]
+    build(small_plan("say one", validators=("say checked",)))
+    assert "checked" in build.said
 
 
 def test_validators_run_on_a_second_machine(build: Builds) -> None:
