@@ -11,10 +11,12 @@ import platform
 import re
 import subprocess
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 
 from imagewright.core.errors import OptionsError, PlatformError
 from imagewright.platforms.local import accelerator_probe
+from imagewright.platforms.local.background import Background
 
 KVM = Path("/dev/kvm")
 _KVM_CPUS = ("host", "max", "qemu64")
@@ -34,8 +36,8 @@ class Accelerator:
 def choose(home: Path, qemu: str, wanted: str = "auto") -> Accelerator:
     """The accelerator for `qemu`. `wanted` is `auto`, `kvm` or `tcg`; the last two are believed without a probe.
 
-    A verdict is kept in `home/accelerator.json` until QEMU, the kernel or the processor changes: at most ten seconds
-    the first time, nothing afterwards.
+    A verdict is kept in `home/accelerator.json` until QEMU, the kernel or the processor changes: it takes at most
+    three seconds the first time, nothing afterwards.
     """
     match wanted:
         case "kvm":
@@ -48,6 +50,7 @@ def choose(home: Path, qemu: str, wanted: str = "auto") -> Accelerator:
             raise OptionsError(f"there is no accelerator `{wanted}`", hint="one of auto, kvm, tcg")
 
 
+@cache
 def qemu_version(qemu: str) -> str:
     """The first line that `qemu --version` prints. Raises PlatformError if it is not installed."""
     try:
@@ -74,9 +77,10 @@ def _probed(home: Path, qemu: str) -> Accelerator:
 
 def _verdict(qemu: str) -> dict[str, str]:
     """The first CPU model with which KVM passes the probe; or none, and what came of the plainest."""
+    probing = [Background(partial(accelerator_probe.probe, qemu, "kvm", cpu)) for cpu in _KVM_CPUS]
     complaint = ""
-    for cpu in _KVM_CPUS:
-        complaint = accelerator_probe.probe(qemu, "kvm", cpu)
+    for cpu, probe in zip(_KVM_CPUS, probing, strict=True):
+        complaint = probe.join()
         if not complaint:
             return {"cpu": cpu, "why": "it ran a 64-bit probe"}
     return {"cpu": "", "why": f"KVM does not work here: {complaint}"}

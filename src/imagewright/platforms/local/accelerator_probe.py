@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import base64
+import os
 import subprocess
-import tempfile
-from pathlib import Path
+
+from imagewright.disks.tools import which
 
 TOKEN = b"IMAGEWRIGHT-64"
 PASSED = 85
@@ -18,15 +19,21 @@ _CODE = base64.b64decode(
     "+AOs7jwKdfqwKusCsAHm9PTr/f/DSM/HBCUIIAAABzAAAP/DSIPECEjPZokHZsdHAggAZsdHBADuw2aQAAAAAAAAAAD//wAAAJuv"
     "AP//AAAAk88A//8AAADzzwD//wAAAPuvAGcAAGAAiQAAAAAAAAAAAAA3AGh9AAD/DwBAAAAAAAAASU1BR0VXUklHSFQtNjQK"
 )
+_ATTACHED = ("setpriv", "--pdeathsig", "KILL", "--", "sh", "-c", 'ulimit -c 0; exec "$@"', "sh")
+"""Runs a QEMU that leaves no core where it aborts, and that ends when this process is killed."""
+
 BOOT_SECTOR = _CODE.ljust(510, b"\0") + b"\x55\xaa"
 
 
 def probe(qemu: str, accelerator: str, cpu: str, seconds: float = SECONDS) -> str:
     """Run the boot sector under `accelerator` with `cpu`. Returns what went wrong, or `""` if nothing did."""
-    with tempfile.TemporaryDirectory(prefix="imagewright-probe-") as folder:
-        disk = Path(folder, "probe.img")
-        disk.write_bytes(BOOT_SECTOR.ljust(1 << 20, b"\0"))
+    if which(qemu) is None:
+        return f"{qemu} did not start: it is not there"
+    with os.fdopen(os.memfd_create("imagewright-probe"), "wb") as disk:
+        disk.write(BOOT_SECTOR.ljust(1 << 20, b"\0"))
+        disk.flush()
         argv = [
+            *_ATTACHED,
             *(
                 qemu,
                 "-nodefaults",
@@ -41,11 +48,16 @@ def probe(qemu: str, accelerator: str, cpu: str, seconds: float = SECONDS) -> st
                 "16",
             ),
             *("-display", "none", "-serial", "stdio", "-device", "isa-debug-exit,iobase=0xf4,iosize=1"),
-            *("-drive", f"file={disk},format=raw,if=ide"),
+            *("-drive", f"file=/proc/self/fd/{disk.fileno()},format=raw,if=ide"),
         ]
         try:
             done = subprocess.run(
-                argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds, check=False, cwd=folder
+                argv,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=seconds,
+                check=False,
+                pass_fds=(disk.fileno(),),
             )
         except subprocess.TimeoutExpired:
             return f"a 64-bit guest hung for {seconds:g} s"

@@ -3,13 +3,19 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
+from imagewright.core.clock import Deadline, SystemClock
 from imagewright.core.errors import OptionsError
+from imagewright.engine.waiting import backoff, poll
 from imagewright.platforms.local import accelerator, accelerator_probe
 
+Result = TypeVar("Result")
 QEMU = "qemu-system-x86_64"
 SOURCE = Path(accelerator_probe.__file__).with_name("accelerator_probe.S")
 needs_qemu = pytest.mark.skipif(shutil.which(QEMU) is None, reason="needs qemu-system-x86_64")
@@ -73,12 +79,37 @@ def kvm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.usefixtures("kvm")
 def test_a_kvm_that_works_is_chosen_with_the_host_cpu_and_remembered(tmp_path: Path) -> None:
-    qemu = fake_qemu(tmp_path, "echo IMAGEWRIGHT-64; exit 85")
-    first = accelerator.choose(tmp_path / "home", qemu)
-    second = accelerator.choose(tmp_path / "home", qemu)
+    first = accelerator.choose(tmp_path / "home", fake_qemu(tmp_path, "echo IMAGEWRIGHT-64; exit 85"))
+    second = accelerator.choose(tmp_path / "home", fake_qemu(tmp_path, "exit 1"))
     assert (first.name, first.cpu) == ("kvm", "host")
     assert second == first
-    assert (tmp_path / "runs").read_text() == "run\n"
+
+
+@pytest.mark.usefixtures("kvm")
+def test_the_cpus_are_probed_at_once_and_the_first_that_works_is_taken(tmp_path: Path) -> None:
+    """`host` ends only after all three have begun: one after the other, none would."""
+    all_run = f"until [ $(wc -l <{tmp_path}/runs) = 3 ]; do :; done"
+    body = f'case "$*" in *host*) {all_run} ;; *max*) echo no >&2; exit 1 ;; esac'
+    qemu = fake_qemu(tmp_path, f"{body}\necho IMAGEWRIGHT-64; exit 85")
+    assert accelerator.choose(tmp_path / "home", qemu).cpu == "host"
+    (tmp_path / "other").mkdir()
+    broken = fake_qemu(tmp_path / "other", 'case "$*" in *qemu64*) echo IMAGEWRIGHT-64; exit 85 ;; esac; exit 1')
+    assert accelerator.choose(tmp_path / "other" / "home", broken).cpu == "qemu64"
+
+
+def test_a_probe_ends_with_the_process_that_began_it(tmp_path: Path) -> None:
+    """A guest that hangs under KVM would otherwise stay for good."""
+    qemu = fake_qemu(tmp_path, f"echo $$ >{tmp_path}/pid; exec sleep 600")
+    code = f"from imagewright.platforms.local.accelerator_probe import probe; probe({qemu!r}, 'kvm', 'host', 600)"
+    with subprocess.Popen([sys.executable, "-c", code]) as prober:
+        pid = within(20, lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text().strip())
+        prober.kill()
+    within(20, lambda: not Path("/proc", pid).exists() or " Z " in Path("/proc", pid, "stat").read_text())
+
+
+def within(seconds: float, look: Callable[[], Result]) -> Result:
+    """What `look` says once it says something."""
+    return poll(lambda: look() or None, Deadline.after(SystemClock(), seconds, "what is waited for"), backoff(0.01))
 
 
 @pytest.mark.usefixtures("kvm")
