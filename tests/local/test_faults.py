@@ -12,15 +12,17 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from imagewright.core.clock import SystemClock
+from imagewright.core.clock import Deadline, SystemClock
 from imagewright.core.events import Event, Output
 from imagewright.core.result import BuildResult, RunState
 from imagewright.engine.ledger import Ledger
 from imagewright.engine.resume import CachePolicy, Keep
 from imagewright.engine.run import build
+from imagewright.engine.waiting import backoff, poll
 from imagewright.platforms import Settings, load
 from imagewright.staging.directory import DirectoryStaging
 from imagewright.template import plans
@@ -205,22 +207,94 @@ def test_a_damaged_checkpoint_is_passed_over(
     assert again.cached == [False, False]
 
 
-@pytest.mark.parametrize("moment", ["== Building", "-- step 1/1", "deprovision 1/1", "== Distributing"])
+@dataclasses.dataclass
+class Running:
+    """A build as a process of its own, and what it has said so far."""
+
+    process: subprocess.Popen[str]
+    seen: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+
+    def until(self, moment: Callable[[dict[str, Any]], bool]) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.seen.append(json.loads(line))
+            if moment(self.seen[-1]):
+                return
+        pytest.fail(f"the moment did not come: {self.seen[-3:]}")
+
+    def end(self, number: int) -> int:
+        """Send a signal and take the exit code; what is said meanwhile is read, so that nothing waits for us."""
+        self.process.send_signal(number)
+        assert self.process.stdout is not None
+        self.seen.extend(json.loads(line) for line in self.process.stdout)
+        return self.process.wait()
+
+
+@pytest.fixture
+def begin(home: Path, tmp_path: Path) -> Iterator[Callable[..., Running]]:
+    begun: list[Running] = []
+
+    def call(path: Path, *words: str) -> Running:
+        given = ["build", path, "--format", "jsonl", "--home", home, "--output", tmp_path / "out", *words]
+        command = [sys.executable, "-m", "imagewright", *map(str, given)]
+        begun.append(Running(subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=tmp_path)))
+        return begun[-1]
+
+    yield call
+    for running in begun:
+        running.process.kill()
+        running.process.wait()
+        assert running.process.stdout is not None
+        running.process.stdout.close()
+
+
+def phase(name: str) -> Callable[[dict[str, Any]], bool]:
+    return lambda event: event["event"] == "phaseStarted" and event["phase"] == name
+
+
+def step(kind: str) -> Callable[[dict[str, Any]], bool]:
+    return lambda event: event["event"] == "stepStarted" and event["kind"] == kind
+
+
+def exporting(event: dict[str, Any]) -> bool:
+    return event["event"] == "progress" and 0 < event["done"] < event["total"]
+
+
+def booting(event: dict[str, Any]) -> bool:
+    return event["event"] == "note" and event["message"].startswith("booting ")
+
+
+def half(home: Path) -> set[Path]:
+    """Checkpoints that were begun and are neither finished nor kept for what lies on them."""
+    begun = {path for path in (home / "checkpoints").iterdir() if path.is_dir()}
+    return {path for path in begun if not (path / "meta.json").exists() and not (path / "layers.json").exists()}
+
+
+@pytest.mark.parametrize(
+    "moments",
+    [
+        [phase("Building")],
+        [step("customizer")],
+        [step("deprovision")],
+        [phase("Distributing")],
+        [phase("Distributing"), exporting],
+    ],
+    ids=["building", "in a step", "deprovisioning", "distributing", "in mid-export"],
+)
 def test_killed_without_warning_then_cleaned_up_and_built_again(
-    imagewright: Callable, template: Callable[..., Path], home: Path, tmp_path: Path, unique: str, moment: str
+    imagewright: Callable,
+    begin: Callable[..., Running],
+    template: Callable[..., Path],
+    home: Path,
+    tmp_path: Path,
+    unique: str,
+    moments: list[Callable[[dict[str, Any]], bool]],
 ) -> None:
     path = template(f"sleep 1; echo {unique}")
-    words = ["build", path, "--home", home, "--output", tmp_path / "out"]
-    with subprocess.Popen(
-        [sys.executable, "-m", "imagewright", *map(str, words)], stderr=subprocess.PIPE, text=True, cwd=tmp_path
-    ) as running:
-        assert running.stderr is not None
-        for line in running.stderr:
-            if moment in line:
-                running.send_signal(signal.SIGKILL)
-                break
-        running.stderr.close()
-    assert running.returncode == -signal.SIGKILL
+    running = begin(path)
+    for moment in moments:
+        running.until(moment)
+    assert running.end(signal.SIGKILL) == -signal.SIGKILL
 
     assert imagewright("cleanup").code == 0
     assert not machines(home)
@@ -229,6 +303,58 @@ def test_killed_without_warning_then_cleaned_up_and_built_again(
     assert again.code == 0, again.err
     assert Path(again.last_line).exists()
     assert [each.name for each in (tmp_path / "out").iterdir()] == ["image.vhd"]
+
+
+@pytest.mark.parametrize("moment", ["booting", "in a step"])
+def test_interrupted_it_leaves_nothing_running_and_nothing_half_written(
+    begin: Callable[..., Running],
+    template: Callable[..., Path],
+    home: Path,
+    tmp_path: Path,
+    unique: str,
+    moment: str,
+) -> None:
+    before = half(home)
+    path = template(f"echo {unique}; echo now; sleep 3600")
+    if moment == "booting":
+        running = begin(path, "--no-cache")
+        running.until(booting)
+        poll(lambda: machines(home) or None, Deadline.after(CLOCK, 60, "the start of QEMU"), backoff(0.05))
+    else:
+        running = begin(path)
+        running.until(lambda event: event["event"] == "output" and event["line"] == "now")
+    from_ = CLOCK.monotonic()
+    assert running.end(signal.SIGINT) == 130
+    assert CLOCK.monotonic() - from_ < 10
+    assert running.seen[-1]["result"]["state"] == "Canceled"
+    assert not machines(home)
+    assert not leftovers(home)
+    assert half(home) <= before
+    assert not (tmp_path / "out").exists() or not list((tmp_path / "out").iterdir())
+
+
+def test_a_full_disk_of_this_machine_is_told_soon(template: Callable[..., Path], home: Path, tmp_path: Path) -> None:
+    """QEMU stops the guest then, which would hang without a word until the build's timeout."""
+    (home / "builds").mkdir(parents=True, exist_ok=True)
+    path = template("sudo dd if=/dev/urandom of=/filler bs=1M count=1000; sync; echo not reached")
+    result = tmp_path / "result.json"
+    small = 'mount -t tmpfs -o size=200m tmpfs "$1"; shift; exec "$@"'
+    done = subprocess.run(
+        [
+            *("unshare", "--mount", "--map-root-user", "sh", "-ec", small, "sh", home / "builds"),
+            *(sys.executable, "-m", "imagewright", "build", path, "--home", home),
+            *("--output", tmp_path / "out", "--result", result),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=1500,
+        check=False,
+    )
+    assert done.returncode == 6, done.stderr
+    assert "no space is left" in done.stderr
+    assert "free some space" in done.stderr
+    assert "not reached" not in done.stderr
+    assert json.loads(result.read_text())["state"] == "Failed"
 
 
 def test_two_builds_at_once_share_the_cache(

@@ -1,15 +1,6 @@
-"""The store of checkpoints: frozen disk layers, with or without the RAM state that goes with them.
+"""The store of checkpoints: what is found, begun, finished, and deleted, by several builds at once.
 
-    <root>/<key16>-<random>/
-        parent          name of the directory whose layers these lie on, or empty: on the base disk
-        lock            held shared by every build that stands on these layers; exclusively while they are deleted
-        disk-<n>.qcow2  the frozen layers, the OS disk first
-        ram, state      the memory of a live machine and the state of its devices; a captured disk has none
-        seed.img, variables.fd
-        meta.json       written last: a directory without it is not used
-        layers.json     what meta.json was, in a directory that is kept only for what lies on it
-        used            its time of change is the time of the last use
-
+A checkpoint is the directory <root>/<key16>-<random>/; what is in it: checkpoint.py.
 A layer names the one below it by path, so a directory is deleted only when nothing lies on it.
 """
 
@@ -18,71 +9,34 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import fcntl
-import json
 import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from imagewright.core.clock import Clock, fresh_name
 from imagewright.core.ports import CacheLimits, Kept
+from imagewright.platforms.local.background import Background
+from imagewright.platforms.local.checkpoint import (
+    FORMAT,
+    LAYERS,
+    META,
+    Base,
+    DamagedError,
+    Entry,
+    Meta,
+    as_kept,
+    hollow,
+    is_layer,
+    parent_name,
+    read_meta,
+    size_of,
+    used,
+    write_meta,
+)
+from imagewright.platforms.local.host import on_host
 from imagewright.platforms.local.sparse import sha256
-
-META = "meta.json"
-LAYERS = "layers.json"
-FORMAT = 2
-
-
-@dataclass(frozen=True, slots=True)
-class Base:
-    """The disk at the bottom, and what it looked like when the layers were made: bytes, and nanoseconds of change."""
-
-    path: str
-    size: int
-    changed: int
-
-    @classmethod
-    def of(cls, path: Path) -> Base:
-        status = path.stat()
-        return cls(str(path), status.st_size, status.st_mtime_ns)
-
-
-@dataclass(frozen=True, slots=True)
-class Meta:
-    """What is known of a finished checkpoint.
-
-    `sizes` are the disks' virtual sizes in bytes, `files` maps a name to its SHA-256, `machine` is the machine's own.
-    """
-
-    format: int
-    key: str
-    kind: str
-    note: str
-    created: str
-    base: Base
-    sizes: tuple[int, ...]
-    files: dict[str, str]
-    machine: dict[str, str | int]
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    directory: Path
-    meta: Meta
-
-    def disk(self, number: int) -> Path:
-        return self.directory / layer_name(number)
-
-
-class DamagedError(Exception):
-    """A checkpoint is not what it was when it was made."""
-
-
-def layer_name(number: int) -> str:
-    return f"disk-{number}.qcow2"
 
 
 class Checkpoints:
@@ -92,6 +46,7 @@ class Checkpoints:
         self.root = root
         self._clock = clock
         self._held: dict[Path, int] = {}
+        self._finishing: list[tuple[str, Background[None]]] = []
 
     # --- using ---
 
@@ -99,27 +54,71 @@ class Checkpoints:
         """The newest finished checkpoint of `key`; it is held until `release`, so that nobody deletes it."""
         found = [entry for entry in self._entries(key[:16]) if entry.meta.key == key and entry.meta.kind == kind]
         for entry in sorted(found, key=lambda one: one.meta.created, reverse=True):
-            if all(self._hold(directory) for directory in self._line(entry.directory)) and _read_meta(
+            if all(self._hold(directory) for directory in self._line(entry.directory)) and read_meta(
                 entry.directory / META
             ):
-                (entry.directory / "used").touch()
+                with contextlib.suppress(OSError):
+                    (entry.directory / "used").touch()
                 return entry
         return None
 
     def new(self, key: str, parent: Path | None) -> Path:
         """An empty, held directory for the layers that lie on those of `parent`."""
         directory = self.root / f"{key[:16]}-{fresh_name(6)}"
-        directory.mkdir(parents=True, mode=0o700)
-        (directory / "parent").write_text(parent.name if parent else "")
-        self._hold(directory)
+        self.root.mkdir(parents=True, exist_ok=True)
+        with self._pruning():  # until it is held, it looks like one that somebody left unfinished
+            directory.mkdir(mode=0o700)
+            (directory / "parent").write_text(parent.name if parent else "")
+            self._hold(directory)
         return directory
 
     def finish(self, directory: Path, meta: Meta) -> None:
         """Hash the files and declare the checkpoint usable."""
+        self._seal(directory, meta, META)
+
+    def finish_later(self, directory: Path, meta: Meta) -> None:
+        """`finish`, while the build goes on; `settle` waits for it."""
+        self._later(directory, meta, META)
+
+    def give_up(self, directory: Path, meta: Meta, *, frozen: bool) -> None:
+        """What was to become a checkpoint will be none. If its layers are `frozen`, a machine stands on them: they
+        are finished for what will lie on them, in their own time."""
+        if not frozen:
+            shutil.rmtree(directory, ignore_errors=True)
+            return
+        with contextlib.suppress(OSError):
+            for path in directory.iterdir():
+                if not is_layer(path):
+                    path.unlink()
+        self._later(directory, meta, LAYERS)
+
+    def settle(self) -> Sequence[tuple[str, OSError]]:
+        """Wait for what is finished in the background; the note and the error of each that was not."""
+        failed = []
+        while self._finishing:
+            note, finishing = self._finishing.pop()
+            try:
+                finishing.join()
+            except OSError as error:
+                failed.append((note, error))
+        return failed
+
+    def _later(self, directory: Path, meta: Meta, word: str) -> None:
+        """One after another: what lies on a directory is finished after it."""
+        below = self._finishing[-1][1] if self._finishing else None
+
+        def finish() -> None:
+            if below is not None:
+                below.wait()
+            self._seal(directory, meta, word)
+
+        self._finishing.append((meta.note, Background(finish)))
+
+    def _seal(self, directory: Path, meta: Meta, word: str) -> None:
         names = [path.name for path in directory.iterdir() if path.name not in ("parent", "lock")]
         meta = dataclasses.replace(meta, files={name: sha256(directory / name) for name in names})
         (directory / "used").touch()
-        _write(directory / META, json.dumps(dataclasses.asdict(meta), indent=1))
+        write_meta(directory / word, meta)
 
     def describe(
         self, key: str, kind: str, note: str, base: Base, sizes: tuple[int, ...], machine: dict[str, str | int]
@@ -127,12 +126,13 @@ class Checkpoints:
         return Meta(FORMAT, key, kind, note, self._clock.now().isoformat(), base, sizes, {}, machine)
 
     def verify(self, entry: Entry) -> None:
-        """Read every file of the checkpoint and of those it lies on. Raises DamagedError with what is wrong."""
+        """Read every file of the checkpoint and of those it lies on. Raises DamagedError with what is wrong, OSError
+        when it cannot be read."""
         base = Path(entry.meta.base.path)
         if not base.is_file() or Base.of(base) != entry.meta.base:
             raise DamagedError(f"its base disk {base} has changed or is gone")
         for directory in self._line(entry.directory):
-            meta = _read_meta(directory / META) or _read_meta(directory / LAYERS)
+            meta = read_meta(directory / META) or read_meta(directory / LAYERS)
             if meta is None:
                 raise DamagedError(f"{directory.name}, on which it lies, was never finished")
             for name, expected in meta.files.items():
@@ -142,7 +142,8 @@ class Checkpoints:
 
     def discard(self, entry: Entry) -> None:
         """Never use this checkpoint again; what lies on it keeps its layers."""
-        _hollow(entry.directory)
+        with contextlib.suppress(OSError):
+            hollow(entry.directory)
 
     @contextmanager
     def using(self) -> Iterator[None]:
@@ -152,8 +153,13 @@ class Checkpoints:
             self.release()
 
     def release(self) -> None:
+        """Hold nothing any more; what this build began and did not finish is gone then."""
+        unfinished = any(not (directory / META).exists() for directory in self._held)
         while self._held:
             os.close(self._held.popitem()[1])
+        if unfinished:
+            with contextlib.suppress(OSError), self._pruning():
+                self._delete_unfinished()
 
     # --- the port ---
 
@@ -161,20 +167,21 @@ class Checkpoints:
         return any(entry.meta.key == key for entry in self._entries(key[:16]))
 
     def mark(self, key: str, note: str) -> None:
-        self.finish(self.new(key, None), self.describe(key, "verdict", note, Base("", 0, 0), (), {}))
+        with on_host("what was found out could not be kept"):
+            self.finish(self.new(key, None), self.describe(key, "verdict", note, Base("", 0, 0), (), {}))
 
     def list(self) -> Sequence[Kept]:
-        return sorted((_kept(entry) for entry in self._entries("")), key=lambda kept: kept.used, reverse=True)
+        return sorted((as_kept(entry) for entry in self._entries("")), key=lambda kept: kept.used, reverse=True)
 
     def prune(self, limits: CacheLimits) -> Sequence[Kept]:
         if not self.root.is_dir():
             return ()
         gone: list[Kept] = []
-        with self._pruning():
+        with on_host("the cache could not be pruned"), self._pruning():
             self._delete_unfinished()
-            for entry in sorted(self._entries(""), key=_used):
+            for entry in sorted(self._entries(""), key=used):
                 if self._over(entry, limits):
-                    kept = _kept(entry)
+                    kept = as_kept(entry)
                     if self._delete(entry):
                         gone.append(kept)
                         self._delete_unfinished()
@@ -184,10 +191,10 @@ class Checkpoints:
 
     def size(self) -> int:
         """Bytes on the disk of everything in the store."""
-        return sum(_size(directory) for directory in self._directories())
+        return sum(size_of(directory) for directory in self._directories())
 
     def _over(self, entry: Entry, limits: CacheLimits) -> bool:
-        unused = self._clock.now().timestamp() - _used(entry)
+        unused = self._clock.now().timestamp() - used(entry)
         if limits.age is not None and unused > limits.age:
             return True
         return limits.size is not None and self.size() > limits.size
@@ -196,7 +203,7 @@ class Checkpoints:
         """Delete one checkpoint, but for layers that others lie on. False when a build stands on it."""
         with _exclusive(entry.directory) as ours:
             if ours:
-                _hollow(entry.directory)
+                hollow(entry.directory)
             return ours
 
     def _delete_unfinished(self) -> None:
@@ -204,7 +211,7 @@ class Checkpoints:
         again = True
         while again:
             again = False
-            parents = {_parent_name(directory) for directory in self._directories()}
+            parents = {parent_name(directory) for directory in self._directories()}
             for directory in self._directories():
                 if (directory / META).exists() or directory.name in parents:
                     continue
@@ -220,13 +227,13 @@ class Checkpoints:
 
     def _entries(self, prefix: str) -> Iterator[Entry]:
         for directory in self._directories():
-            if directory.name.startswith(prefix) and (meta := _read_meta(directory / META)) is not None:
+            if directory.name.startswith(prefix) and (meta := read_meta(directory / META)) is not None:
                 yield Entry(directory, meta)
 
     def _line(self, directory: Path) -> Sequence[Path]:
         """`directory` and all that it lies on, the top first."""
         line = [directory]
-        while name := _parent_name(line[-1]):
+        while name := parent_name(line[-1]):
             line.append(self.root / name)
         return line
 
@@ -235,7 +242,7 @@ class Checkpoints:
             return True
         try:
             descriptor = os.open(directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-        except FileNotFoundError:
+        except OSError:
             return False
         try:
             fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -255,62 +262,14 @@ class Checkpoints:
             os.close(descriptor)
 
 
-def _read_meta(path: Path) -> Meta | None:
-    """What a meta file says; None when it is missing, cut off, or of another format."""
-    try:
-        fields = json.loads(path.read_text("utf-8"))
-        meta = Meta(**{**fields, "base": Base(**fields["base"]), "sizes": tuple(fields["sizes"])})
-    except (OSError, ValueError, TypeError, KeyError):
-        return None
-    return meta if meta.format == FORMAT else None
-
-
-def _hollow(directory: Path) -> None:
-    """Take away all but the layers: first the word that it may be used, then the bytes."""
-    (directory / META).replace(directory / LAYERS)
-    for path in directory.iterdir():
-        if path.name not in ("parent", "lock", LAYERS) and not path.name.startswith("disk-"):
-            path.unlink()
-
-
-def _kept(entry: Entry) -> Kept:
-    return Kept(
-        key=entry.meta.key,
-        kind=entry.meta.kind,
-        note=entry.meta.note,
-        size=_size(entry.directory),
-        created=datetime.fromisoformat(entry.meta.created),
-        used=datetime.fromtimestamp(_used(entry), UTC),
-        parent=_parent_name(entry.directory),
-    )
-
-
-def _used(entry: Entry) -> float:
-    try:
-        return (entry.directory / "used").stat().st_mtime
-    except FileNotFoundError:
-        return 0.0
-
-
-def _parent_name(directory: Path) -> str:
-    try:
-        return (directory / "parent").read_text("utf-8").strip()
-    except FileNotFoundError:
-        return ""
-
-
-def _size(directory: Path) -> int:
-    total = 0
-    for path in directory.iterdir():
-        with contextlib.suppress(FileNotFoundError):
-            total += path.stat().st_blocks * 512
-    return total
-
-
 @contextmanager
 def _exclusive(directory: Path) -> Iterator[bool]:
-    """Whether nobody else holds the directory; nobody can until the block ends."""
-    descriptor = os.open(directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    """Whether it is there and nobody else holds it; nobody can until the block ends."""
+    try:
+        descriptor = os.open(directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    except FileNotFoundError:
+        yield False
+        return
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -320,10 +279,3 @@ def _exclusive(directory: Path) -> Iterator[bool]:
         yield ours
     finally:
         os.close(descriptor)
-
-
-def _write(path: Path, text: str) -> None:
-    partial = path.with_suffix(".part")
-    partial.touch(mode=0o600)
-    partial.write_text(text, "utf-8")
-    partial.replace(path)

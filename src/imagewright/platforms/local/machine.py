@@ -6,7 +6,8 @@ import contextlib
 import dataclasses
 import os
 import shutil
-import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,13 +18,20 @@ from imagewright.core.errors import BuildTimeoutError, PlatformError
 from imagewright.core.events import Emit, Level, Note
 from imagewright.core.plan import Generation, OsType
 from imagewright.platforms.local import qemu_img
-from imagewright.platforms.local.checkpoints import Base, Checkpoints, layer_name
+from imagewright.platforms.local.checkpoint import Base, Meta, layer_name
+from imagewright.platforms.local.checkpoints import Checkpoints
 from imagewright.platforms.local.command import blockdev, node
+from imagewright.platforms.local.firmware import VARIABLES
 from imagewright.platforms.local.memory import Memory
 from imagewright.platforms.local.process import QemuProcess
+from imagewright.platforms.local.qmp import QmpError
 from imagewright.platforms.local.seed import USER
 
+CARRIED = ("seed.img", VARIABLES)
+"""What of a machine's directory travels with its checkpoints, besides disks and memory."""
+
 SAVE_SECONDS = 300.0
+GO_ON_SECONDS = 30.0
 POWER_OFF_SECONDS = 300.0
 SELF_POWER_OFF_SECONDS = 20.0
 
@@ -101,7 +109,7 @@ class LocalMachine:
         self._clock = clock
         self._port = port
         self._layer = 0
-        self._finishing: threading.Thread | None = None
+        self._layers = 0
 
     @property
     def guest(self) -> SshGuest:
@@ -120,35 +128,51 @@ class LocalMachine:
 
     def checkpoint(self, key: str, note: str) -> None:
         """Freeze the disks under a new layer and keep the memory. A failure costs the checkpoint only."""
-        self._join()
         deadline = Deadline.after(self._clock, SAVE_SECONDS, "keeping a checkpoint")
-        qmp = self._process.qmp
-        target = self._store.new(key, self._parent)
+        target: Path | None = None
         try:
-            qmp.execute("stop", deadline)
-            try:
+            target = self._store.new(key, self._parent)
+            with self._stopped(deadline):
                 self._freeze(target, deadline)
-                self._memory.save(qmp, target, deadline)
-            finally:
-                qmp.execute("cont", deadline)
-            for name in ("seed.img", "variables.fd"):
-                if (self._directory / name).exists():
-                    shutil.copy2(self._directory / name, target / name)
+                self._memory.save(self._process.qmp, target, deadline)
+                for name in CARRIED:
+                    if (self._directory / name).exists():
+                        shutil.copy2(self._directory / name, target / name)
         except (PlatformError, BuildTimeoutError, OSError) as error:
             self._process.alive()
+            if target is not None:
+                self._store.give_up(target, self._meta(key, "machine", note), frozen=self._parent == target)
             self._emit(
                 Note(f"no checkpoint was kept: {error}", Level.WARNING, "the build goes on; look at the free space")
             )
             return
-        meta = self._store.describe(
-            key, "machine", note, self._frame.base, self._frame.sizes, self._frame.as_record()
-        )
-        self._finishing = threading.Thread(target=self._store.finish, args=(target, meta), name="hash", daemon=True)
-        self._finishing.start()
+        self._store.finish_later(target, self._meta(key, "machine", note))
+
+    @contextmanager
+    def _stopped(self, deadline: Deadline) -> Iterator[None]:
+        """The guest stands still meanwhile, and goes on afterwards, whatever happens and though `deadline` passed."""
+        qmp = self._process.qmp
+        try:
+            qmp.execute("stop", deadline)
+            yield
+        except BaseException:
+            with contextlib.suppress(PlatformError, BuildTimeoutError):
+                self._memory.stop_saving(qmp, self._soon())
+            raise
+        finally:
+            qmp.execute("cont", self._soon())
+
+    def _soon(self) -> Deadline:
+        return Deadline.after(self._clock, GO_ON_SECONDS, "QEMU's answer")
+
+    def _meta(self, key: str, kind: str, note: str) -> Meta:
+        frame = self._frame
+        return self._store.describe(key, kind, note, frame.base, frame.sizes, frame.as_record())
 
     def _freeze(self, target: Path, deadline: Deadline) -> None:
         """Put a new layer on each disk; what was the top until now belongs to `target`."""
-        upper = self._layer + 1
+        self._layers += 1  # a name that QEMU has seen is never taken again, though its layer came to nothing
+        upper = self._layers
         actions: list[dict[str, object]] = []
         for disk, size in enumerate(self._frame.sizes):
             frozen = target / layer_name(disk)
@@ -162,32 +186,40 @@ class LocalMachine:
         self._layer = upper
         self._parent = target
 
-    def _join(self) -> None:
-        if self._finishing is not None:
-            self._finishing.join()
-            self._finishing = None
-
     # --- the end ---
 
     def capture(self, key: str, deadline: Deadline) -> Disk:
         self._guest.close()
         self._power_off(deadline)
         self._memory.close()
-        self._join()
         disks = [active(self._directory, disk, self._layer) for disk in range(len(self._frame.sizes))]
         if key:
-            target = self._store.new(key, self._parent)
-            for number, disk in enumerate(disks):
-                os.link(disk, target / layer_name(number))
-            disks = [target / layer_name(number) for number in range(len(disks))]
-            meta = self._store.describe(
-                key, "disk", "captured", self._frame.base, self._frame.sizes, self._frame.as_record()
-            )
-            self._finishing = threading.Thread(
-                target=self._store.finish, args=(target, meta), name="hash", daemon=True
-            )
-            self._finishing.start()
+            disks = self._kept(key, disks)
         return disk_of(self._frame, disks, key)
+
+    def end(self) -> None:
+        self._guest.close()
+        self._process.kill()
+        self._memory.close()
+
+    def _kept(self, key: str, disks: list[Path]) -> list[Path]:
+        """The disks in the cache; or where they are, when they cannot be kept."""
+        target: Path | None = None
+        meta = self._meta(key, "disk", "captured")
+        try:
+            target = self._store.new(key, self._parent)
+            kept = [target / layer_name(number) for number in range(len(disks))]
+            for disk, link in zip(disks, kept, strict=True):
+                os.link(disk, link)
+        except OSError as error:
+            if target is not None:
+                self._store.give_up(target, meta, frozen=False)
+            self._emit(
+                Note(f"the captured disk is not kept: {error}", Level.WARNING, "the next build makes it again")
+            )
+            return disks
+        self._store.finish_later(target, meta)
+        return kept
 
     def _power_off(self, deadline: Deadline) -> None:
         within = deadline.sooner(
@@ -197,12 +229,14 @@ class LocalMachine:
             PlatformError,
         )
         # The guest powers itself off at the end of its deprovisioning; the button is for those that cannot.
-        with contextlib.suppress(PlatformError):
-            self._process.wait_end(within.sooner(SELF_POWER_OFF_SECONDS, "the guest's own end", error=PlatformError))
+        itself = within.sooner(SELF_POWER_OFF_SECONDS, "the guest's own end", error=BuildTimeoutError)
+        with contextlib.suppress(BuildTimeoutError):
+            self._process.wait_end(itself)
         within.check()
-        if not self._process.ended():
-            self._process.qmp.execute("system_powerdown", within)
-            self._process.wait_end(within)
+        with contextlib.suppress(QmpError):  # it may end at this very moment
+            if not self._process.ended():
+                self._process.qmp.execute("system_powerdown", within)
+        self._process.wait_end(within)
 
 
 def disk_of(frame: Frame, paths: list[Path], identity: str) -> Disk:

@@ -39,6 +39,10 @@ class Memory:
         with (directory / RAM).open("wb") as file:
             copy(self.descriptor, file.fileno())
 
+    def stop_saving(self, qmp: Qmp, deadline: Deadline) -> None:
+        """After a `save` that failed: one that came to its end later would stop the machine again."""
+        qmp.execute("migrate_cancel", deadline)
+
     def fill(self, directory: Path) -> None:
         """Take over the memory that was saved in `directory`, before QEMU starts."""
         with (directory / RAM).open("rb") as file:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import os
 import shutil
-import threading
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
+from imagewright.communicators import cloud_init
 from imagewright.communicators.ssh import SshGuest, new_key_pair
 from imagewright.core.clock import Clock, Deadline, fresh_name
 from imagewright.core.digest import digest
 from imagewright.core.disk import Disk
-from imagewright.core.errors import Diagnostic, PlatformError, Severity
+from imagewright.core.errors import CancelledError, Diagnostic, PlatformError, Severity
 from imagewright.core.events import Emit, Level, Note
 from imagewright.core.ownership import Owned, Owner
 from imagewright.core.plan import ExactSource, Generation, MachineSpec, OsType, Plan, Source, Target
@@ -22,10 +21,13 @@ from imagewright.core.result import RunOutput
 from imagewright.platforms import Settings
 from imagewright.platforms.local import accelerator, firmware, process, publish, qemu_img, seed, sources, wake
 from imagewright.platforms.local.accelerator import Accelerator
-from imagewright.platforms.local.checkpoints import Base, Checkpoints, DamagedError, Entry, layer_name
+from imagewright.platforms.local.background import Background
+from imagewright.platforms.local.checkpoint import Base, DamagedError, Entry, layer_name
+from imagewright.platforms.local.checkpoints import Checkpoints
 from imagewright.platforms.local.command import MachineConfig
 from imagewright.platforms.local.debian import guest_apt_config
-from imagewright.platforms.local.machine import Frame, LocalMachine, active, disk_of
+from imagewright.platforms.local.host import FREE_SPACE, HostError, on_host
+from imagewright.platforms.local.machine import CARRIED, Frame, LocalMachine, active, disk_of
 from imagewright.platforms.local.memory import Memory
 
 QEMU = "qemu-system-x86_64"
@@ -47,13 +49,15 @@ class LocalPlatform:
         self._emit = emit
         self._clock = clock
         self.cache = Checkpoints(settings.home / "checkpoints", clock)
+        self._choosing: Background[Accelerator] | None = None
         self._accelerator: Accelerator | None = None
-        self._qemu_version = ""
+        self._unable_to_resume = False
         self._running: dict[Owned, tuple[process.QemuProcess, Memory]] = {}
 
     # --- before anything is created ---
 
     def check(self, plan: Plan) -> Iterable[Diagnostic]:
+        self._choose()
         for step in (*plan.steps, *plan.validation.steps):
             if step.type in ("PowerShell", "WindowsRestart", "WindowsUpdate"):
                 yield Diagnostic(
@@ -83,7 +87,7 @@ class LocalPlatform:
         chosen = self._accelerate()
         return (
             ("platform", "local.v2"),
-            ("qemu", self._version()),
+            ("qemu", accelerator.qemu_version(QEMU)),
             ("accelerator", f"{chosen.name} {' '.join(chosen.arguments)}"),
             ("cpu", f"{chosen.cpu} x {self._cpus()}"),
             ("memory", str(self._memory())),
@@ -97,13 +101,33 @@ class LocalPlatform:
     # --- machines ---
 
     def boot(self, source: ExactSource | Disk, plan: Plan, owner: Owner, deadline: Deadline) -> LocalMachine:
-        directory = self._directory(owner)
+        with on_host("the build VM could not be made"):
+            directory = self._directory(owner)
+            frame = self._fresh(source, plan, directory)
+        what = source if isinstance(source, ExactSource) else "the captured disk"
+        self._emit(Note(f"booting {what} under {self._accelerate().name}"))
+        within = deadline.sooner(
+            BOOT_SECONDS,
+            "the first boot of the build VM",
+            "the image needs cloud-init and an SSH server; the last lines are those of its serial console",
+            PlatformError,
+        )
+        running, memory = self._start(frame, directory, None, owner, within)
+        try:
+            machine = self._connect(running, frame, memory, directory, None, within)
+            cloud_init.wait(machine.guest, within)
+        except PlatformError as error:
+            error.output = error.output or process.last_lines(directory / SERIAL, 20)
+            raise
+        return machine
+
+    def _fresh(self, source: ExactSource | Disk, plan: Plan, directory: Path) -> Frame:
+        """The disks, the keys and the seed of a machine that begins with `source`."""
         base = Path(source.location)
         fresh = isinstance(source, ExactSource)
         wanted = plan.machine.os_disk_size_gb * GIB if fresh else 0
-        backing_format = qemu_img.info(base).format
         overlay = active(directory, 0, 0)
-        qemu_img.create_overlay(base, backing_format, overlay, wanted or None)
+        qemu_img.create_overlay(base, qemu_img.info(base).format, overlay, wanted or None)
         sizes = [qemu_img.info(overlay).virtual_size]
         data_disks = source.data_disks if isinstance(source, Disk) else ()
         for number, disk in enumerate(data_disks, start=1):
@@ -124,79 +148,78 @@ class LocalPlatform:
             host=new_key_pair("host"),
         )
         seed.write(seed.Seed(f"iw-{fresh_name()}", frame.user, frame.host, guest_apt_config()), directory)
-        chosen = self._accelerate()
-        self._emit(Note(f"booting {source if fresh else 'the captured disk'} under {chosen.name}"))
-        within = deadline.sooner(
-            BOOT_SECONDS,
-            "the first boot of the build VM",
-            "the image needs cloud-init and an SSH server; the last lines are those of its serial console",
-            PlatformError,
-        )
-        memory = Memory(self._memory())
-        configure = self._configure(directory, frame, memory)
-        running = self._start(configure, memory, directory, owner, within)
-        try:
-            machine = self._connect(running, frame, memory, directory, None, within)
-            _wait_for_cloud_init(machine.guest, within)
-        except PlatformError as error:
-            error.output = error.output or _last_lines(directory / SERIAL)
-            raise
-        return machine
+        return frame
 
     def resume(self, key: str, plan: Plan, owner: Owner, deadline: Deadline) -> LocalMachine | None:
-        entry = self.cache.find(key, "machine")
+        entry = None if self._unable_to_resume else self.cache.find(key, "machine")
         if entry is None:
             return None
         try:
             return self._resume(entry, owner, deadline.sooner(RESUME_SECONDS, "resuming", error=PlatformError))
-        except (DamagedError, PlatformError, OSError) as error:
+        except DamagedError as error:
+            self._discard(entry, f"the checkpoint `{entry.meta.note}`", error)
+        except PlatformError as error:
             deadline.check()
-            self.cache.discard(entry)
+            self._unable_to_resume = isinstance(error, HostError)
             self._emit(
-                Note(f"the checkpoint `{entry.meta.note}` is passed over: {error}", Level.WARNING, "it was discarded")
+                Note(f"the checkpoint `{entry.meta.note}` could not be resumed: {error}", Level.WARNING, error.hint)
             )
-            return None
+        return None
 
     def _resume(self, entry: Entry, owner: Owner, deadline: Deadline) -> LocalMachine:
-        directory = self._directory(owner)
-        frame = Frame.of_record(entry.meta.machine, entry.meta.base, entry.meta.sizes)
-        for number in range(len(frame.sizes)):
-            qemu_img.create_overlay(entry.disk(number), "qcow2", active(directory, number, 0))
-        for name in ("seed.img", firmware.VARIABLES):
-            if (entry.directory / name).exists():
-                shutil.copy2(entry.directory / name, directory / name)
-        verification = _Background(lambda: self.cache.verify(entry))
-        memory = Memory(self._memory())
-        memory.fill(entry.directory)
-        configure = self._configure(directory, frame, memory, resuming=True)
-        running = self._start(configure, memory, directory, owner, deadline)
+        """Raises DamagedError when the checkpoint is not what it was, whatever else came of that; HostError when
+        every other one would fail as well."""
+        verification = Background(lambda: self._verify(entry))
+        running: process.QemuProcess | None = None
         try:
+            with on_host("the checkpoint could not be read"):
+                directory = self._directory(owner)
+                frame = Frame.of_record(entry.meta.machine, entry.meta.base, entry.meta.sizes)
+                for number in range(len(frame.sizes)):
+                    qemu_img.create_overlay(entry.disk(number), "qcow2", active(directory, number, 0))
+                for name in CARRIED:
+                    if (entry.directory / name).exists():
+                        shutil.copy2(entry.directory / name, directory / name)
+            running, memory = self._start(frame, directory, entry.directory, owner, deadline)
             memory.load(running.qmp, entry.directory, deadline)
-            verification.join()
             running.qmp.execute("cont", deadline)
             machine = self._connect(running, frame, memory, directory, entry.directory, deadline)
             wake.wake(machine.guest, self._clock.now, deadline)
-        except BaseException:
-            self.delete(running.owned, deadline)
+            verification.join()  # nothing that the user asked for has run yet
+        except BaseException as error:
+            if running is not None:
+                self.delete(running.owned, deadline)
+            if isinstance(error, PlatformError):
+                verification.join()
             raise
         self._emit(Note(f"resumed from the checkpoint `{entry.meta.note}`"))
         return machine
 
+    def _verify(self, entry: Entry) -> None:
+        with on_host("the checkpoint could not be read"):
+            self.cache.verify(entry)
+
+    def _discard(self, entry: Entry, what: str, error: DamagedError) -> None:
+        self.cache.discard(entry)
+        self._emit(Note(f"{what} is passed over: {error}", Level.WARNING, "it was discarded"))
+
     def _start(
-        self,
-        configure: Callable[[int], MachineConfig],
-        memory: Memory,
-        directory: Path,
-        owner: Owner,
-        deadline: Deadline,
-    ) -> process.QemuProcess:
+        self, frame: Frame, directory: Path, kept: Path | None, owner: Owner, deadline: Deadline
+    ) -> tuple[process.QemuProcess, Memory]:
+        """A QEMU that boots, or that waits for the state that goes with the memory in the checkpoint `kept`."""
+        with on_host("the build VM could not get its memory"):
+            memory = Memory(self._memory())
         try:
+            with on_host("the build VM could not be made"):
+                if kept is not None:
+                    memory.fill(kept)
+                configure = self._configure(directory, frame, memory, resuming=kept is not None)
             running = process.start(configure, directory, owner, deadline, pass_fds=(memory.descriptor,))
         except BaseException:
             memory.close()
             raise
         self._running[running.owned] = running, memory
-        return running
+        return running, memory
 
     def _connect(
         self,
@@ -253,17 +276,31 @@ class LocalPlatform:
         if entry is None:
             return None
         try:
-            self.cache.verify(entry)
+            self._verify(entry)
             frame = Frame.of_record(entry.meta.machine, entry.meta.base, entry.meta.sizes)
             paths = [entry.directory / layer_name(number) for number in range(len(frame.sizes))]
             return disk_of(frame, paths, key)
-        except (DamagedError, PlatformError, OSError) as error:
-            self.cache.discard(entry)
-            self._emit(Note(f"the captured disk is passed over: {error}", Level.WARNING, "it was discarded"))
-            return None
+        except DamagedError as error:
+            self._discard(entry, "the captured disk", error)
+        except PlatformError as error:
+            self._emit(Note(f"the captured disk could not be used: {error}", Level.WARNING, error.hint))
+        return None
 
-    def using(self, keys: Sequence[str]) -> AbstractContextManager[None]:
-        return self.cache.using()
+    @contextmanager
+    def using(self, keys: Sequence[str]) -> Iterator[None]:
+        with self.cache.using():
+            try:
+                yield
+            except CancelledError:
+                raise  # there is no time for what is not finished yet
+            except BaseException:
+                self._settle()
+                raise
+            self._settle()
+
+    def _settle(self) -> None:
+        for note, error in self.cache.settle():
+            self._emit(Note(f"the checkpoint `{note}` was not kept: {error}", Level.WARNING, FREE_SPACE))
 
     def publish(
         self, disk: Disk, target: Target, source: ExactSource, plan: Plan, owner: Owner, deadline: Deadline
@@ -284,58 +321,21 @@ class LocalPlatform:
 
     # --- this machine ---
 
+    def _choose(self) -> Background[Accelerator]:
+        """Looking for the accelerator may take seconds, the first time: it begins as soon as there is a plan."""
+        if self._choosing is None:
+            home, wanted = self._settings.home, self._settings.accelerator
+            self._choosing = Background(lambda: accelerator.choose(home, QEMU, wanted))
+        return self._choosing
+
     def _accelerate(self) -> Accelerator:
         if self._accelerator is None:
-            self._accelerator = accelerator.choose(self._settings.home, QEMU, self._settings.accelerator)
+            self._accelerator = self._choose().join()
             self._emit(Note(f"accelerator {self._accelerator.name}: {self._accelerator.why}"))
         return self._accelerator
-
-    def _version(self) -> str:
-        if not self._qemu_version:
-            self._qemu_version = accelerator.qemu_version(QEMU)
-        return self._qemu_version
 
     def _cpus(self) -> int:
         return self._settings.cpus or min(4, os.cpu_count() or 1)
 
     def _memory(self) -> int:
         return self._settings.memory_mib or MEMORY_MIB
-
-
-@dataclass
-class _Background:
-    """One call in a thread of its own; `join` raises what it raised."""
-
-    call: Callable[[], None]
-
-    def __post_init__(self) -> None:
-        self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def _run(self) -> None:
-        try:
-            self.call()
-        except BaseException as error:  # noqa: BLE001 - handed over to the joining thread
-            self._error = error
-
-    def join(self) -> None:
-        self._thread.join()
-        if self._error is not None:
-            raise self._error
-
-
-def _wait_for_cloud_init(guest: SshGuest, deadline: Deadline) -> None:
-    code, said = guest.ask("command -v cloud-init >/dev/null || exit 0; cloud-init status --wait", deadline)
-    if code == 1 or "error" in said.split():
-        raise PlatformError(
-            f"cloud-init failed at the first boot: {said.strip(' .')}",
-            hint="see /var/log/cloud-init.log in the guest",
-        )
-
-
-def _last_lines(log: Path) -> tuple[str, ...]:
-    try:
-        return tuple(log.read_text("utf-8", "replace").splitlines()[-20:])
-    except OSError:
-        return ()

@@ -1,0 +1,251 @@
+"""What the platform does with checkpoints that cannot be resumed: here no QEMU starts, the rest is real."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from small_plan import small_plan
+
+from imagewright.communicators.ssh import KeyPair
+from imagewright.core.clock import Deadline, SystemClock
+from imagewright.core.errors import CancelledError, PlatformError
+from imagewright.core.events import Event, Note
+from imagewright.core.ownership import Owned
+from imagewright.core.plan import ExactSource, Generation, OsType
+from imagewright.platforms import Settings
+from imagewright.platforms.local import platform as platform_module
+from imagewright.platforms.local import qemu_img
+from imagewright.platforms.local.checkpoint import Base
+from imagewright.platforms.local.machine import Frame
+from imagewright.platforms.local.platform import LocalPlatform
+
+MIB = 1 << 20
+BELOW, ABOVE, DISK = "1" * 64, "2" * 64, "d" * 64
+CLOCK = SystemClock()
+PLAN = small_plan()
+
+
+class Owner:
+    def __init__(self) -> None:
+        self.owned: list[Owned] = []
+
+    def own(self, owned: Owned) -> Owned:
+        self.owned.append(owned)
+        return owned
+
+    def release(self, owned: Owned) -> None: ...
+
+
+class Setting:
+    """A platform with two checkpoints, one upon the other, and a captured disk upon both."""
+
+    def __init__(self, folder: Path) -> None:
+        self.events: list[Event] = []
+        self.owner = Owner()
+        settings = Settings(home=folder / "home", work=folder / "work", memory_mib=4, cpus=1, accelerator="tcg")
+        self.platform = LocalPlatform(settings, self.events.append, CLOCK)
+        self.store = self.platform.cache
+        self.base = folder / "base.qcow2"
+        qemu_img.create_empty(self.base, 16 * MIB)
+        below = self.keep(BELOW, None, self.base)
+        above = self.keep(ABOVE, below, below / "disk-0.qcow2")
+        self.keep(DISK, above, above / "disk-0.qcow2", kind="disk")
+        self.store.release()
+
+    def keep(self, key: str, parent: Path | None, under: Path, kind: str = "machine") -> Path:
+        directory = self.store.new(key, parent)
+        qemu_img.create_overlay(under, "qcow2", directory / "disk-0.qcow2")
+        if kind == "machine":
+            for name in ("ram", "state", "seed.img"):
+                (directory / name).write_bytes(b"x" * 4096)
+        keys = KeyPair("private", "public")
+        frame = Frame(
+            Base.of(self.base), (16 * MIB,), OsType.LINUX, Generation.V1, "x64", "Standard", user=keys, host=keys
+        )
+        meta = self.store.describe(key, kind, f"note {key[0]}", frame.base, frame.sizes, frame.as_record())
+        self.store.finish(directory, meta)
+        return directory
+
+    def resume(self, key: str) -> object:
+        return self.platform.resume(key, PLAN, self.owner, Deadline.after(CLOCK, 60, "the build"))
+
+    def directory(self, key: str) -> Path:
+        (found,) = self.store.root.glob(f"{key[:16]}-*")
+        return found
+
+    def notes(self) -> list[str]:
+        return [
+            event.message for event in self.events if isinstance(event, Note) if "accelerator" not in event.message
+        ]
+
+    def kept(self) -> set[str]:
+        return {kept.key for kept in self.store.list()}
+
+
+@pytest.fixture
+def setting(tmp_path: Path) -> Setting:
+    return Setting(tmp_path)
+
+
+@pytest.fixture
+def qemu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Makes a QEMU of a shell script."""
+
+    def write(body: str) -> None:
+        path = tmp_path / "qemu"
+        path.write_text(f"#!/bin/sh\n{body}\n")
+        path.chmod(0o755)
+        monkeypatch.setattr(platform_module, "QEMU", str(path))
+
+    return write
+
+
+@pytest.fixture(autouse=True)
+def no_descriptor_is_left(setting: Setting) -> Iterator[None]:
+    """Each one of a machine's memory would hold gigabytes."""
+
+    def memories() -> list[str]:
+        links = []
+        for entry in Path("/proc/self/fd").iterdir():
+            try:
+                links.append(str(entry.readlink()))
+            except OSError:
+                continue
+        return [link for link in links if "imagewright-ram" in link]
+
+    assert memories() == []
+    yield
+    assert memories() == []
+
+
+def test_a_qemu_that_does_not_start_costs_no_checkpoint_and_is_tried_once(
+    setting: Setting, qemu: Callable[[str], None], tmp_path: Path
+) -> None:
+    qemu(f"echo start >>{tmp_path}/starts; echo no such option >&2; exit 1")
+    assert setting.resume(ABOVE) is None
+    assert setting.resume(BELOW) is None
+    assert (tmp_path / "starts").read_text() == "start\n"
+    (note,) = setting.notes()
+    assert note.startswith("the checkpoint `note 2` could not be resumed: the build VM is gone")
+    assert "no such option" in note
+    assert setting.kept() == {BELOW, ABOVE, DISK}
+
+
+def test_a_host_without_qemu_img_costs_no_checkpoint(setting: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(qemu_img.tools, "which", lambda name: None)
+    assert setting.resume(ABOVE) is None
+    assert setting.resume(BELOW) is None
+    assert setting.platform.captured(DISK) is None
+    assert setting.notes() == [
+        "the checkpoint `note 2` could not be resumed: qemu-img is not installed",
+        "the captured disk could not be used: qemu-img is not installed",
+    ]
+    assert setting.kept() == {BELOW, ABOVE, DISK}
+
+
+def test_a_qemu_that_refuses_the_state_costs_no_checkpoint_and_the_one_below_is_tried(
+    setting: Setting, qemu: Callable[[str], None]
+) -> None:
+    refusing = """
+import json, re, socket, sys
+monitor = socket.socket(fileno=int(re.search(r"id=monitor,fd=([0-9]+)", " ".join(sys.argv)).group(1)))
+monitor.sendall(b'{"QMP": {}}\\n')
+for line in monitor.makefile():
+    said = json.loads(line)
+    good = said["execute"] == "qmp_capabilities"
+    answer = {"return": {}} if good else {"error": {"desc": "another machine"}}
+    monitor.sendall(json.dumps({**answer, "id": said["id"]}).encode() + b"\\n")
+"""
+    qemu(f"exec python3 -c '{refusing}' \"$@\"".replace("b'{\"QMP\": {}}\\n'", 'b"{\\"QMP\\": {}}\\n"'))
+    assert setting.resume(ABOVE) is None
+    assert setting.resume(BELOW) is None
+    assert ["another machine" in note for note in setting.notes()] == [True, True]
+    assert setting.kept() == {BELOW, ABOVE, DISK}
+    assert setting.platform._running == {}
+
+
+@pytest.mark.parametrize("name", ["ram", "state", "disk-0.qcow2"])
+def test_a_damaged_one_is_discarded_whatever_its_damage_leads_to(
+    setting: Setting, qemu: Callable[[str], None], name: str
+) -> None:
+    qemu("exit 1")
+    (setting.directory(ABOVE) / name).write_bytes(b"damage")
+    assert setting.resume(ABOVE) is None
+    assert setting.notes() == [
+        f"the checkpoint `note 2` is passed over: {setting.directory(ABOVE).name}/{name} is not what it was"
+    ]
+    assert ABOVE not in setting.kept()
+    assert BELOW in setting.kept()
+
+
+def test_a_missing_memory_is_damage(setting: Setting) -> None:
+    (setting.directory(ABOVE) / "ram").unlink()
+    assert setting.resume(ABOVE) is None
+    assert "is passed over" in setting.notes()[0]
+
+
+def test_a_damaged_captured_disk_is_discarded(setting: Setting) -> None:
+    (setting.directory(DISK) / "disk-0.qcow2").write_bytes(b"damage")
+    assert setting.platform.captured(DISK) is None
+    assert setting.kept() == {BELOW, ABOVE}
+
+
+def test_a_captured_disk_is_handed_out(setting: Setting) -> None:
+    disk = setting.platform.captured(DISK)
+    assert disk is not None
+    assert disk.virtual_size == 16 * MIB
+
+
+def test_a_machine_that_cannot_be_made_says_why(setting: Setting, tmp_path: Path) -> None:
+    (tmp_path / "work").touch()
+    source = ExactSource(
+        PLAN.source, "1", str(setting.base), OsType.LINUX, Generation.V1, "x64", "identity", 16 * MIB
+    )
+    with pytest.raises(PlatformError, match=r"the build VM could not be made: .*: Not a directory"):
+        setting.platform.boot(source, PLAN, setting.owner, Deadline.after(CLOCK, 60, "the build"))
+
+
+def later(setting: Setting, note: str = "a note") -> Path:
+    directory = setting.store.new("e" * 64, None)
+    (directory / "disk-0.qcow2").write_bytes(b"x" * (64 * MIB))
+    meta = setting.store.describe("e" * 64, "disk", note, Base.of(setting.base), (1,), {})
+    setting.store.finish_later(directory, meta)
+    return directory
+
+
+def test_what_is_hashed_is_whole_when_the_build_is_over(setting: Setting) -> None:
+    with setting.platform.using(()):
+        later(setting)
+    assert "e" * 64 in setting.kept()
+
+
+def ended(setting: Setting, error: Exception) -> None:
+    """A build that ends with `error` while something is still hashed."""
+    with setting.platform.using(()):
+        later(setting)
+        raise error
+
+
+def test_what_is_hashed_is_whole_though_the_build_failed(setting: Setting) -> None:
+    with pytest.raises(PlatformError):
+        ended(setting, PlatformError("no"))
+    assert "e" * 64 in setting.kept()
+
+
+def test_a_cancelled_build_waits_for_no_hash_and_leaves_nothing_half(setting: Setting) -> None:
+    with pytest.raises(CancelledError):
+        ended(setting, CancelledError("cancelled"))
+    for directory in setting.store.root.iterdir():
+        assert not directory.is_dir() or (directory / "meta.json").exists()
+
+
+def test_what_could_not_be_kept_is_a_warning(setting: Setting) -> None:
+    with setting.platform.using(()):
+        shutil.rmtree(setting.store.new("f" * 64, None))
+        setting.store.finish_later(
+            setting.store.root / "gone", setting.store.describe("f" * 64, "disk", "step 1", Base("", 0, 0), (), {})
+        )
+    assert "the checkpoint `step 1` was not kept" in setting.notes()[0]
