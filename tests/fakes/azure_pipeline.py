@@ -102,7 +102,9 @@ def _legs(job: dict[str, Any], ran: Ran, stage: str) -> dict[str, dict[str, str]
     if matrix is None:
         return {"": {}}
     legs = json.loads(_runtime(matrix, ran, stage)) if isinstance(matrix, str) else matrix
-    assert all(re.fullmatch(r"[A-Za-z_]\w*", name) for name in legs), "a leg's name is made of word characters"
+    assert all(re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,99}", name) for name in legs), (
+        "a leg's name begins with a letter"
+    )
     return {f" {name}": values for name, values in legs.items()}
 
 

@@ -5,6 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+LEAST = 4
+"""Characters: to mask anything shorter would garble every text, and it is no secret."""
+
+
+def lines(value: str) -> tuple[str, ...]:
+    """What of a secret to hide where texts are hidden line by line: in the log of a runner."""
+    return tuple(dict.fromkeys(line for line in value.splitlines() if len(line.strip()) >= LEAST))
+
 
 @dataclass(frozen=True, slots=True)
 class Secret:
@@ -25,17 +33,14 @@ class Secret:
 
 @dataclass(frozen=True, slots=True)
 class Mask:
-    """Replaces every known secret in a text by its name: `${name}`.
-
-    Values shorter than four characters are left alone: to mask them would garble every text, and they are no secret.
-    """
+    """Replaces every known secret in a text by its name: `${name}`. Values shorter than LEAST are left alone."""
 
     secrets: tuple[Secret, ...] = ()
 
     def __call__(self, text: str) -> str:
         for secret in sorted(self.secrets, key=lambda one: -len(one.reveal())):
-            for value in {secret.reveal(), *secret.reveal().splitlines()}:
-                if len(value) >= 4:
+            for value in (secret.reveal(), *lines(secret.reveal())):
+                if len(value) >= LEAST:
                     text = text.replace(value, f"${{{secret.name}}}")
         return text
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from imagewright.core.errors import Severity
 from imagewright.core.origin import Origin
+from imagewright.core.secret import lines
 
 
 def command(name: str, message: str = "", **properties: object) -> str:
@@ -24,7 +25,7 @@ def _property(text: str) -> str:
 
 def masks(value: str) -> list[str]:
     """The commands that hide `value` from every log of this job; the agent refuses a secret of several lines."""
-    return [command("task.setsecret", line) for line in value.splitlines() if line.strip()]
+    return [command("task.setsecret", line) for line in lines(value)]
 
 
 @dataclass(frozen=True, slots=True)

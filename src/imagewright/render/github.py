@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from imagewright.core.clock import fresh_name
 from imagewright.core.errors import Severity
 from imagewright.core.origin import Origin
+from imagewright.core.secret import lines
 
 
 def command(name: str, message: str = "", **properties: object) -> str:
@@ -24,8 +25,8 @@ def _property(text: str) -> str:
 
 
 def masks(value: str) -> list[str]:
-    """The commands that hide `value` from every log of this job."""
-    return [command("add-mask", value)] if value.strip() else []
+    """The commands that hide `value` from every log of this job; the runner would mask its shortest line too."""
+    return [command("add-mask", line) for line in lines(value)]
 
 
 @dataclass(frozen=True, slots=True)

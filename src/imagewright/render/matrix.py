@@ -8,10 +8,15 @@ from dataclasses import dataclass
 
 from imagewright.core.report import FileReport
 
+LONGEST = 100
+
 
 @dataclass(frozen=True, slots=True)
 class Leg:
-    """One job: `name` is unique and safe in a job's name, `template` the file, `image` the template in it."""
+    """One job: `template` is the file, `image` the template in it.
+
+    `name` is unique and what Azure Pipelines takes: a letter, then letters, digits and `_`, LONGEST in all.
+    """
 
     name: str
     template: str
@@ -25,12 +30,16 @@ def legs(reports: Sequence[FileReport]) -> tuple[Leg, ...]:
     for report in reports:
         for image in report.templates:
             wanted = re.sub(r"[^A-Za-z0-9_]+", "_", image).strip("_") or "image"
-            wanted = f"_{wanted}" if wanted[0].isdigit() else wanted
-            names = (wanted, *(f"{wanted}_{number}" for number in range(2, len(found) + 3)))
+            wanted = wanted if wanted[0].isalpha() else f"image_{wanted}"
+            names = (_short(wanted), *(_short(wanted, f"_{number}") for number in range(2, len(found) + 3)))
             name = next(each for each in names if each.lower() not in taken)
             taken.add(name.lower())
             found.append(Leg(name, report.file, image))
     return tuple(found)
+
+
+def _short(name: str, end: str = "") -> str:
+    return name[: LONGEST - len(end)] + end
 
 
 def github(found: Sequence[Leg]) -> dict[str, object]:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 from imagewright.core.report import FileReport
 from imagewright.render.matrix import Leg, azure, github, legs
 
@@ -10,8 +12,15 @@ def test_a_leg_for_each_image_template() -> None:
         Leg("web", "a.json", "web"),
         Leg("api_1", "a.json", "api-1"),
         Leg("web_2", "b/web.json", "web"),
-        Leg("_1st", "b/web.json", "1st"),
+        Leg("image_1st", "b/web.json", "1st"),
     )
+
+
+def test_a_name_is_one_that_azure_pipelines_takes() -> None:
+    found = legs([FileReport("a.json", ("x" * 200, "x" * 201, "_", "-1", "Ünïcode", "é"), ())])
+    names = [leg.name for leg in found]
+    assert all(re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,99}", name) for name in names)
+    assert len({name.lower() for name in names}) == len(names)
 
 
 def test_the_shapes_of_the_two_runners() -> None:

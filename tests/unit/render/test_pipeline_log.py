@@ -26,6 +26,7 @@ from imagewright.core.events import (
 )
 from imagewright.core.origin import Origin
 from imagewright.core.result import BuildResult, Failure, Phase, RunState
+from imagewright.core.secret import Mask, Secret
 from imagewright.render import azure_pipelines, github
 from imagewright.render.azure_pipelines import AzurePipelinesDialect
 from imagewright.render.excerpt import Excerpts
@@ -196,6 +197,15 @@ def test_azure_is_told_how_far_the_build_is() -> None:
 
 
 def test_a_mask_covers_every_line() -> None:
-    assert [c.message for c in github_commands("\n".join(github.masks("one\ntwo")))] == ["one\ntwo"]
-    assert [c.message for c in azure_commands("\n".join(azure_pipelines.masks("one\r\ntwo\n")))] == ["one", "two"]
+    assert [c.message for c in github_commands("\n".join(github.masks("first\nsecond")))] == ["first", "second"]
+    assert [c.message for c in azure_commands("\n".join(azure_pipelines.masks("first\r\nsecond\n")))] == [
+        "first", "second",
+    ]  # fmt: skip
     assert github.masks(" ") == azure_pipelines.masks("\n") == []
+
+
+def test_what_is_too_short_to_be_a_secret_is_masked_nowhere() -> None:
+    """A mask of `1` would star out every digit of the log."""
+    assert github.masks("1") == azure_pipelines.masks("1") == []
+    assert [c.message for c in github_commands("\n".join(github.masks("{\n  long secret\n}")))] == ["  long secret"]
+    assert Mask((Secret("pin", "123"),))("1234") == "1234"
