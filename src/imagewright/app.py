@@ -13,17 +13,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imagewright.core.clock import Clock, Deadline, SystemClock, fresh_name
-from imagewright.core.errors import CancelledError, ImagewrightError, LeftBehindError, OptionsError
+from imagewright.core.errors import CancelledError, ImagewrightError, LeftBehindError, OptionsError, TemplateError
 from imagewright.core.events import BuildFinished, Diagnosed, Emit, Event, Level, Note
 from imagewright.core.result import BuildResult, Failure, RunState
 from imagewright.options import Options
+from imagewright.options.table import PUBLISHER
 
 if TYPE_CHECKING:
     from imagewright.core.credential import SignIn
+    from imagewright.core.errors import Diagnostic
     from imagewright.core.ownership import Owned
     from imagewright.core.plan import Plan, Target
     from imagewright.core.ports import CacheLimits, Kept, Platform, Staging
     from imagewright.core.report import Check, CleanupReport, FileReport
+    from imagewright.core.secret import Mask
     from imagewright.engine.build_directory import BuildDirectory
     from imagewright.engine.explain import PlanReport
     from imagewright.engine.resume import CachePolicy
@@ -33,7 +36,8 @@ if TYPE_CHECKING:
     from imagewright.template import ArmContext
 
 DAY = 86400.0
-PUBLISHER = "azure"
+NO_LIMIT_DAYS = 100 * 365.0
+"""What is kept in Azure says when it may go: a hundred years are no limit."""
 CLEANUP_SECONDS = 30 * 60.0
 PLAN_SECONDS = 60 * 60.0
 LOOK_SECONDS = 0.5
@@ -73,16 +77,17 @@ def plan(
     show: Redact,
     *,
     stdin: bytes = b"",
+    directory: Path | None = None,
     prepare: Prepare | None = None,
     clock: Clock | None = None,
     sign_in: SignIn | None = None,
 ) -> PlanReport:
-    """What a build would do. Reads and downloads, creates no machine."""
+    """What a build would do. Reads and downloads, creates no machine. See `build` for `directory`."""
     from imagewright.engine.build_directory import borrowed
     from imagewright.engine.explain import explain
 
     clock = clock or SystemClock()
-    planned = _planned(options, show, stdin, prepare)
+    planned = _planned(options, show, stdin, prepare, directory)
     with borrowed(_home(options), _build_id(clock)) as place:
         return explain(
             planned,
@@ -98,39 +103,59 @@ def build(
     show: Redact,
     *,
     stdin: bytes = b"",
+    directory: Path | None = None,
     prepare: Prepare | None = None,
     clock: Clock | None = None,
     sign_in: SignIn | None = None,
 ) -> BuildResult:
     """Run the template to its targets. What goes wrong during the build is in the result, what is wrong before it is
-    raised; `--result` is written in both cases."""
+    raised; `--result` is written in both cases. Relative paths in the template start from `directory`, by default
+    from its own."""
     from imagewright.engine.build_directory import forget, occupied
 
     clock = clock or SystemClock()
-    _tell_result(options, BuildResult("", "", options.platform, RunState.RUNNING))
+    tell_result(options, BuildResult("", "", options.platform, RunState.RUNNING))
     try:
-        planned = _planned(options, show, stdin, prepare)
+        planned = _planned(options, show, stdin, prepare, directory)
         forget(_home(options))
         with occupied(_home(options), _build_id(clock)) as place, _logged(place, show, clock):
             result = _run(planned, options, place, show, clock, sign_in)
     except BaseException as error:
-        _tell_result(options, _refused(options, error, show))
+        tell_result(options, refused(options, error, show))
         raise
-    _tell_result(options, result)
+    tell_result(options, result)
     return result
 
 
 def built_from(
-    target: Target, options: Options, show: Redact, *, clock: Clock | None = None, sign_in: SignIn | None = None
-) -> str:
-    """The identity of the source that the newest image at `target` was built from; `""` where nobody knows."""
-    from imagewright.core.ports import Remembers
+    targets: Sequence[Target],
+    options: Options,
+    show: Redact,
+    *,
+    clock: Clock | None = None,
+    sign_in: SignIn | None = None,
+) -> tuple[str | None, ...]:
+    """For each target the tag of the source of its newest image, `""` without one, None where nobody can tell."""
+    from imagewright.core.ports import Closes, Remembers
 
     clock = clock or SystemClock()
     platform = _platform(options, _home(options) / "builds", show, clock, sign_in)
-    if not isinstance(platform, Remembers):
-        return ""
-    return platform.built_from(target, Deadline.after(clock, PLAN_SECONDS, "the look at the last image"))
+    deadline = Deadline.after(clock, PLAN_SECONDS, "the look at the last images")
+    try:
+        if not isinstance(platform, Remembers):
+            return tuple(None for _ in targets)
+        return tuple(platform.built_from(target, deadline) for target in targets)
+    finally:
+        if isinstance(platform, Closes):
+            platform.close()
+
+
+def foreseen(options: Options) -> Plan | None:
+    """The plan, as far as it can be made of the template before anybody has signed in; nothing is said of errors."""
+    try:
+        return _compiled(options, b"", None)[0]
+    except (TemplateError, OptionsError):
+        return None
 
 
 def exit_code(result: BuildResult) -> int:
@@ -176,8 +201,18 @@ def _run(
             platform.close()
 
 
-def _planned(options: Options, show: Redact, stdin: bytes, prepare: Prepare | None) -> Plan:
+def _planned(options: Options, show: Redact, stdin: bytes, prepare: Prepare | None, directory: Path | None) -> Plan:
     """The one plan that the options speak of, with what they override."""
+    chosen, warnings = _compiled(options, stdin, directory, show.learn)
+    for warning in warnings:
+        show(Diagnosed(warning))
+    chosen = _overridden(chosen, options)
+    return prepare(chosen) if prepare else chosen
+
+
+def _compiled(
+    options: Options, stdin: bytes, directory: Path | None, learn: Callable[[Mask], None] | None = None
+) -> tuple[Plan, tuple[Diagnostic, ...]]:
     from imagewright.template import plans
 
     found, warnings = plans(
@@ -186,13 +221,12 @@ def _planned(options: Options, show: Redact, stdin: bytes, prepare: Prepare | No
         parameters_file=str(options.parameters) if options.parameters else None,
         overrides=dict(options.overrides),
         context=_build_context(options),
+        directory=directory,
     )
-    for each in found:
-        show.learn(each.mask)
-    for warning in warnings:
-        show(Diagnosed(warning))
-    chosen = _overridden(_chosen(found, options.name), options)
-    return prepare(chosen) if prepare else chosen
+    if learn is not None:
+        for each in found:
+            learn(each.mask)
+    return _chosen(found, options.name), warnings
 
 
 def _chosen(found: Sequence[Plan], name: str) -> Plan:
@@ -234,14 +268,15 @@ def _logged(place: BuildDirectory, show: Redact, clock: Clock) -> Iterator[None]
             show.leave(log)
 
 
-def _tell_result(options: Options, result: BuildResult) -> None:
+def tell_result(options: Options, result: BuildResult) -> None:
+    """Write what came out to the file that the options name, if they do."""
     if options.result is not None:
         from imagewright.render.result_json import write_result
 
         write_result(result, options.result)
 
 
-def _refused(options: Options, error: BaseException, show: Redact) -> BuildResult:
+def refused(options: Options, error: BaseException, show: Redact) -> BuildResult:
     """The result of a build that ended before it began."""
     from imagewright.engine.run import failure_of
 
@@ -409,12 +444,17 @@ def _context(options: Options) -> ArmContext:
 
 
 def _build_context(options: Options) -> ArmContext:
+    return _context(with_whereabouts(options))
+
+
+def with_whereabouts(options: Options) -> Options:
+    """With the subscription, group and location that the platform takes where the options name none."""
     from imagewright.platforms import WHEREABOUTS, Whereabouts
-    from imagewright.template import ArmContext
 
     default = WHEREABOUTS.get(options.platform, Whereabouts())
-    return ArmContext(
-        subscription_id=options.subscription or default.subscription_id,
+    return replace(
+        options,
+        subscription=options.subscription or default.subscription_id,
         resource_group=options.resource_group or default.resource_group,
         location=options.location or default.location,
     )
@@ -460,9 +500,9 @@ def _azure(options: Options) -> AzureChoices:
         storage_name=options.staging_account_name,
         storage_network=options.staging_account_network,
         cache_group=options.cache_group,
-        cache_days=(options.cache_age or 365 * DAY) / DAY,
+        cache_days=NO_LIMIT_DAYS if options.cache_age is None else options.cache_age / DAY,
         keeps=_policy(options).keep is not Keep.NONE,
-        end_of_life_days=round((options.end_of_life or 0.0) / DAY),
+        end_of_life_days=(options.end_of_life or 0.0) / DAY,
     )
 
 
@@ -471,7 +511,7 @@ def _platform(options: Options, work: Path, emit: Emit, clock: Clock, sign_in: S
 
     settings = _settings(options, work, sign_in)
     platform = load(options.platform, settings, emit, clock)
-    if not options.publish_to_azure or options.platform == PUBLISHER:
+    if not options.publish_to_azure:
         return platform
     from imagewright.platforms.elsewhere import Elsewhere
 

@@ -98,16 +98,18 @@ class Agent:
             **{f"INPUT_{names[name]}": value for name, value in given.items() if value},
         }
         ran = self._execute(["node", str(target)], environment)
-        self._obey(ran.commands)
+        self._obey(ran.commands, {each["name"].lower() for each in manifest["outputVariables"]})
         return ran
 
-    def _obey(self, commands: list[Command]) -> None:
+    def _obey(self, commands: list[Command], declared: set[str]) -> None:
+        """What the task declares as output variables is never a plain variable, however it is set."""
         for command in commands:
+            name = command.properties.get("variable", "")
             match command.name:
-                case "task.setvariable" if command.properties.get("isoutput") == "true":
-                    self.outputs[command.properties["variable"]] = command.message
+                case "task.setvariable" if command.properties.get("isoutput") == "true" or name.lower() in declared:
+                    self.outputs[name] = command.message
                 case "task.setvariable":
-                    self.variables[command.properties["variable"]] = command.message
+                    self.variables[name] = command.message
                 case "task.uploadsummary":
                     self.summaries.append(Path(command.message).read_text("utf-8"))
                 case "task.setsecret":

@@ -24,8 +24,19 @@ from imagewright.core.disk import Disk
 from imagewright.core.errors import Diagnostic, DistributionError, PlatformError
 from imagewright.core.events import Emit, Progress, Stream
 from imagewright.core.ownership import Owned, Owner
-from imagewright.core.plan import ExactSource, Generation, MachineSpec, OsType, Plan, Source, Target, VhdTarget
-from imagewright.core.ports import CacheLimits, Kept, OutputSink
+from imagewright.core.plan import (
+    ExactSource,
+    Generation,
+    MachineSpec,
+    ManagedImageTarget,
+    OsType,
+    Plan,
+    SharedImageTarget,
+    Source,
+    Target,
+    VhdTarget,
+)
+from imagewright.core.ports import SOURCE_TAG, CacheLimits, Kept, OutputSink
 from imagewright.core.result import RunOutput
 from imagewright.platforms import Settings
 
@@ -45,6 +56,9 @@ class World:
     stubborn: set[str] = field(default_factory=set)
     unwritable: set[str] = field(default_factory=set)
     diagnostics: list[Diagnostic] = field(default_factory=list)
+    images: dict[str, dict[str, str]] = field(default_factory=dict)
+    """The tags of the newest image, by the id of a managed image or of an image definition."""
+    version: str = "1.2.3"
 
 
 WORLDS: dict[Path, World] = {}
@@ -165,7 +179,14 @@ class MemoryPlatform:
     def resolve(self, source: Source, plan: Plan, deadline: Deadline) -> ExactSource:
         self._emit(Progress("source", 100 * MIB, 100 * MIB))
         return ExactSource(
-            source, "1.2.3", f"memory:{source}", OsType.LINUX, Generation.V2, "x64", "memory", 1024 * MIB
+            source,
+            self._world.version,
+            f"memory:{source}:{self._world.version}",
+            OsType.LINUX,
+            Generation.V2,
+            "x64",
+            "memory",
+            1024 * MIB,
         )
 
     def machine_facts(self, source: ExactSource, machine: MachineSpec) -> tuple[tuple[str, str], ...]:
@@ -202,9 +223,25 @@ class MemoryPlatform:
                 file.write_text(disk.location)
                 return RunOutput(target.run_output_name, artifact_uri=str(file))
             case _:
+                self._world.images[_place(target)] = dict(target.tags)
                 return RunOutput(target.run_output_name, artifact_id=f"/memory/{target.run_output_name}")
+
+    def built_from(self, target: Target, deadline: Deadline) -> str | None:
+        if isinstance(target, VhdTarget):
+            return None
+        return self._world.images.get(_place(target), {}).get(SOURCE_TAG, "")
 
     def delete(self, owned: Owned, deadline: Deadline) -> None:
         if owned.kind in self._world.stubborn:
             raise PlatformError(f"{owned.id} is locked", hint="unlock it")
         self._world.machines.discard(owned.id)
+
+
+def _place(target: ManagedImageTarget | SharedImageTarget) -> str:
+    return target.image_id if isinstance(target, ManagedImageTarget) else target.gallery_image_id
+
+
+def cancelled(settings: Settings, emit: Emit, clock: Clock) -> MemoryPlatform:
+    """A platform during whose making a signal comes."""
+    os.kill(os.getpid(), signal.SIGINT)
+    return platform(settings, emit, clock)

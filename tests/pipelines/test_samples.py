@@ -239,4 +239,4 @@ def test_a_pipeline_for_the_old_task_changes_one_line(
     ran = run_pipeline(AZURE / "from-azure-image-builder-task.yml", make_agent, predefined)
     assert ran.results == {"image": "Succeeded"}, ran.logs["image"]
     assert "build artifacts: 1 file, 6 B" in ran.logs["image"]
-    assert ran.logs["image"].rstrip().endswith("from Canonical 1.2.3")
+    assert ran.logs["image"].rstrip().endswith("/memory/SharedImage_distribute from Canonical 1.2.3")

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from imagewright.app import NO_LIMIT_DAYS, _azure
 from imagewright.core.errors import OptionsError
 from imagewright.core.plan import OnError
 from imagewright.options import (
@@ -23,6 +24,7 @@ from imagewright.options import (
     from_inputs,
     rows,
 )
+from imagewright.platforms import PLATFORMS
 
 ROOT = Path(__file__).parents[2]
 
@@ -137,6 +139,10 @@ def test_inputs_are_texts_with_one_value_a_line() -> None:
         ({"no_cache": "maybe"}, "`--no-cache`: `maybe` is neither true nor false"),
         ({"no_cache": "true", "cache": "all"}, "`--no-cache` and `--cache all` contradict each other"),
         ({"quiet": "true", "verbose": "true"}, "`--quiet` and `--verbose` contradict each other"),
+        (
+            {"publish_to_azure": "true", "platform": "azure"},
+            "`--publish-to-azure` contradicts `--platform` `azure`: it builds on this machine and uploads the disk",
+        ),
     ],
 )
 def test_a_wrong_value_is_refused_by_name(given: dict[str, Any], message: str) -> None:
@@ -163,6 +169,20 @@ def test_sizes(text: str, size: int | None) -> None:
 )
 def test_ages(text: str, age: float | None) -> None:
     assert command_line(cache_age=text).cache_age == age
+
+
+def test_a_platform_that_is_offered_is_there() -> None:
+    assert set(next(row for row in TABLE if row.field == "platform").values) == set(PLATFORMS)
+
+
+@pytest.mark.parametrize(("text", "days"), [("0", 0.0), ("12h", 0.5), ("30d", 30.0), ("none", NO_LIMIT_DAYS)])
+def test_how_long_a_checkpoint_stays_in_azure(text: str, days: float) -> None:
+    assert _azure(command_line(cache_age=text)).cache_days == days
+
+
+def test_an_end_of_life_within_a_day() -> None:
+    assert _azure(command_line(end_of_life="6h")).end_of_life_days == 0.25
+    assert _azure(command_line()).end_of_life_days == 0.0
 
 
 def generator() -> Any:

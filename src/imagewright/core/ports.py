@@ -11,6 +11,7 @@ from typing import Protocol, runtime_checkable
 
 from imagewright.core.actions import InstallUpdates, Reboot, Remote, Run, Staged
 from imagewright.core.clock import Deadline
+from imagewright.core.digest import digest
 from imagewright.core.disk import Disk
 from imagewright.core.errors import Diagnostic
 from imagewright.core.events import Stream
@@ -182,11 +183,21 @@ class Ends(Protocol):
 SOURCE_TAG = "imagewright-source"
 """The tag of an image that names the identity of the source it was built from."""
 
+LONGEST_TAG = 256
+"""Characters that Azure takes as the value of a tag."""
+
+
+def source_tag(source: ExactSource) -> str:
+    """The value of `SOURCE_TAG`: the source's identity, or a digest of one that is too long for a tag."""
+    if len(source.identity) <= LONGEST_TAG:
+        return source.identity
+    return digest("imagewright.source-tag.v1", source.identity)
+
 
 @runtime_checkable
 class Remembers(Protocol):
     """A platform that can look up what an image of an earlier build was made from."""
 
-    def built_from(self, target: Target, deadline: Deadline) -> str:
-        """The `SOURCE_TAG` of the newest image at `target`, or `""`."""
+    def built_from(self, target: Target, deadline: Deadline) -> str | None:
+        """The `SOURCE_TAG` of the newest image at `target`, `""` where there is none; None: it cannot be told."""
         ...

@@ -10,12 +10,16 @@ from imagewright.core.origin import Origin
 
 
 class RunState(StrEnum):
+    """AIB's run states; the last two are ours, of a pipeline that built nothing: a dry run, a source as it was."""
+
     RUNNING = "Running"
     CANCELING = "Canceling"
     SUCCEEDED = "Succeeded"
     PARTIALLY_SUCCEEDED = "PartiallySucceeded"
     FAILED = "Failed"
     CANCELED = "Canceled"
+    PLANNED = "Planned"
+    SKIPPED = "Skipped"
 
 
 class Phase(StrEnum):

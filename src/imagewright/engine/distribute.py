@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from imagewright.core.clock import Deadline
 from imagewright.core.disk import Disk
 from imagewright.core.errors import CancelledError, ImagewrightError
 from imagewright.core.ownership import Owner
-from imagewright.core.plan import ExactSource, Plan, Target
-from imagewright.core.ports import Platform
+from imagewright.core.plan import ExactSource, Plan, Target, VhdTarget
+from imagewright.core.ports import SOURCE_TAG, Platform, source_tag
 from imagewright.core.result import RunOutput
 
 
@@ -31,7 +31,7 @@ def distribute(
     pool = ThreadPoolExecutor(max_workers=max(1, len(plan.targets)), thread_name_prefix="distribute")
     try:
         futures = [
-            (target, pool.submit(platform.publish, disk, target, source, plan, owner, deadline))
+            (target, pool.submit(platform.publish, disk, _marked(target, source), source, plan, owner, deadline))
             for target in plan.targets
         ]
         for target, future in futures:
@@ -48,3 +48,10 @@ def distribute(
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
     return Distributed(tuple(outputs), tuple(failures))
+
+
+def _marked(target: Target, source: ExactSource) -> Target:
+    """Every image tells what it was built from, whoever asks later; a VHD has no place to tell it."""
+    if isinstance(target, VhdTarget):
+        return target
+    return replace(target, tags=tuple({**dict(target.tags), SOURCE_TAG: source_tag(source)}.items()))

@@ -68,8 +68,7 @@ class GitHub:
     def unknown(self, inputs: Inputs) -> tuple[str, ...]:
         """A composite step gets no undeclared input, but the document of all of them has it."""
         told = of_document(self.environment.get("IMAGEWRIGHT_INPUTS", ""))
-        misspelt = tuple(name for name in inputs.unknown() if inputs.similar(name))
-        return Inputs(told, _names).unknown() if told else misspelt
+        return Inputs(told, _names).unknown() if told else inputs.unknown()
 
     def connection(self, given: PipelineOptions) -> str:
         return ""
@@ -86,8 +85,9 @@ class GitHub:
             from actions_toolkit import core  # type: ignore[import-untyped]
 
             for output in OUTPUTS:
-                if output.github and output.name in values:
-                    core.set_output(output.name, values[output.name])
+                name = output.same_as or output.name
+                if output.github and name in values:
+                    core.set_output(output.name, values[name])
         return []
 
     def summary(self, markdown: str, directory: Path) -> list[str]:

@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from imagewright.core.errors import OptionsError
+from imagewright.entry.contradictions import contradictions
 from imagewright.entry.regions import region
 from imagewright.options import TABLE, Options, Provenance, Value, assemble, from_environment, from_inputs
-from imagewright.options.layers import Layer
+from imagewright.options.layers import Layer, strongest
 from imagewright.options.pipeline import (
     BESIDE_TEMPLATE,
     INPUTS,
@@ -20,7 +21,8 @@ from imagewright.options.pipeline import (
     PipelineOptions,
     assemble_pipeline,
 )
-from imagewright.options.row import Kind, Option
+from imagewright.options.row import Option
+from imagewright.options.table import PUBLISHER
 
 Names = Callable[[Option], tuple[str, ...]]
 """Every spelling of an option on one runner, its own first."""
@@ -28,7 +30,8 @@ Names = Callable[[Option], tuple[str, ...]]
 Place = Callable[[str, str], str]
 """Writes the text of an inline template or parameters file; takes the option's name, returns the path."""
 
-IN_A_PIPELINE: Layer = {"platform": Value("azure", Provenance.DEFAULT)}
+IN_A_PIPELINE: Layer = {"platform": Value(PUBLISHER, Provenance.DEFAULT)}
+"""Nobody's word, so it gives way to what is built on the runner and published to Azure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,21 +86,34 @@ def of_document(text: str) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a pipeline wants. `ignored` are inputs that a template file overrides, as azure/build-vm-image has it."""
+    """What a pipeline wants.
+
+    `ignored` are inputs that a template file overrides, as azure/build-vm-image has it; `strange` are names that are
+    no inputs and resemble none: a runner's own variable may look like an input. `former`: the template file came by
+    its former name.
+    """
 
     options: Options
     pipeline: PipelineOptions
     ignored: tuple[str, ...] = ()
+    strange: tuple[str, ...] = ()
+    former: bool = False
 
     @property
     def prelude(self) -> str:
         """The script that azure/build-vm-image puts in front of the customizers of a template file."""
         return self.pipeline.inline_script if self.options.templates else ""
 
+    @property
+    def run_output_name(self) -> str:
+        """The name that azure/build-vm-image gives the first target of a template file."""
+        return self.pipeline.run_output_name if self.former else ""
+
 
 def read(inputs: Inputs, environment: Mapping[str, str], place: Place, *, unknown: Iterable[str]) -> Request:
     """The options. Raises an ExceptionGroup of OptionsErrors: one for each thing that is wrong."""
-    problems = [_unknown(name, inputs) for name in unknown]
+    unknown = tuple(unknown)
+    problems = [_misspelt(name, meant) for name in unknown if (meant := inputs.similar(name))]
     own: dict[str, Value] = {}
     for option in INPUTS:
         try:
@@ -112,13 +128,25 @@ def read(inputs: Inputs, environment: Mapping[str, str], place: Place, *, unknow
     if not former:
         problems += [_contradiction(where, given["templates"].where) for where in told]
     try:
-        options = assemble(IN_A_PIPELINE, from_environment(TABLE, environment), given)
+        options = _assembled(from_environment(TABLE, environment), given)
+        problems += contradictions(options, pipeline)
     except OptionsError as error:
         raise ExceptionGroup("the inputs are wrong", [*problems, error]) from error
     if problems:
         raise ExceptionGroup("the inputs are wrong", problems)
-    prepended = pipeline.where("inline_script")
-    return Request(options, pipeline, tuple(where for where in told if where != prepended))
+    used = (pipeline.where("inline_script"), pipeline.where("run_output_name"))
+    return Request(
+        options,
+        pipeline,
+        ignored=tuple(where for where in told if where not in used),
+        strange=tuple(name for name in unknown if not inputs.similar(name)),
+        former=former,
+    )
+
+
+def _assembled(environment: Layer, given: Layer) -> Options:
+    publishes = strongest(environment, given).get("publish_to_azure")
+    return assemble({} if publishes and publishes.value else IN_A_PIPELINE, environment, given)
 
 
 def _template_by_its_former_name(own: dict[str, Value]) -> bool:
@@ -140,12 +168,7 @@ def _value(option: Option, inputs: Inputs, place: Place) -> Layer:
         case "location":
             return from_inputs((option,), lambda _: _region(inputs, option), inputs.name)
         case _:
-            layer = from_inputs((option,), inputs.text, inputs.name)
-            off = (
-                option.kind is Kind.BOOLEAN
-                and layer.get(option.field, Value(None, Provenance.DEFAULT)).value is False
-            )
-            return {} if off else layer
+            return from_inputs((option,), inputs.text, inputs.name)
 
 
 def _region(inputs: Inputs, option: Option) -> str:
@@ -158,19 +181,17 @@ def _is_inline(text: str) -> bool:
     return "\n" in text.strip() or text.lstrip().startswith("{")
 
 
-def _unknown(name: str, inputs: Inputs) -> OptionsError:
-    meant = inputs.similar(name)
-    hint = f"did you mean `{meant}`?" if meant else "docs/reference/pipeline.md lists them"
-    return OptionsError(f"there is no input `{name}`", hint=hint)
+def _misspelt(name: str, meant: str) -> OptionsError:
+    return OptionsError(f"there is no input `{name}`", hint=f"did you mean `{meant}`?")
 
 
 def _told_twice(pipeline: PipelineOptions) -> list[str]:
-    """The inputs that say what a template says itself."""
+    """The inputs that say what a template says itself; `false` says nothing."""
     groups = {option.field: option.group for option in PIPELINE_TABLE}
     return [
         value.where
         for field, value in pipeline.given
-        if groups[field] in MAKES_TEMPLATE and field not in BESIDE_TEMPLATE
+        if groups[field] in MAKES_TEMPLATE and field not in BESIDE_TEMPLATE and value.value is not False
     ]
 
 

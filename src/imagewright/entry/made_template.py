@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from imagewright.core.errors import OptionsError
 from imagewright.core.plan import OsType
 from imagewright.core.resource_id import ResourceId, parse_resource_id
-from imagewright.entry.regions import regions
+from imagewright.entry.regions import regions, regions_with_replicas
 from imagewright.options import Options
-from imagewright.options.pipeline import PipelineOptions
+from imagewright.options.pipeline import PipelineOptions, target_type
 from imagewright.sources.platform_image import PlatformImage
 
 Json = dict[str, object]
@@ -48,21 +49,30 @@ class Azure:
         return str(ResourceId(self.subscription, self.resource_group, resource_type, parts))
 
 
-def made_template(given: PipelineOptions, options: Options, run: str) -> str:
-    """The template, as JSON text. `run` names this run in what nobody gave a name for. Raises OptionsError."""
+@dataclass(frozen=True, slots=True)
+class Made:
+    """The template as JSON text, and what of the inputs is not in it, as a sentence each."""
+
+    text: str
+    notes: tuple[str, ...]
+
+
+def made_template(given: PipelineOptions, options: Options, run: str) -> Made:
+    """`run` names this run in the one thing that nobody gave a name for: a new managed image. Raises OptionsError."""
     azure = Azure(options.subscription, options.resource_group)
     source, os_type = _source(given)
+    target = _distribute(given, options, azure, run)
     body: Json = {
         "type": "Microsoft.VirtualMachineImages/imageTemplates",
         "apiVersion": API_VERSION,
-        "name": _name(given, run),
+        "name": _name(given, source, target),
         "location": options.location,
         "properties": {
             "source": source,
             "customize": _customize(given, os_type),
             **_validation(given, os_type),
             **({"optimize": {"vmBoot": {"state": "Enabled"}}} if given.optimize_vm_boot else {}),
-            "distribute": [_distribute(given, options, azure, run)],
+            "distribute": [target],
             "vmProfile": _machine(given),
             **({"stagingResourceGroup": given.staging_resource_group} if given.staging_resource_group else {}),
             **({"managedResourceTags": _resource_tags(given)} if given.managed_resource_tags else {}),
@@ -72,7 +82,20 @@ def made_template(given: PipelineOptions, options: Options, run: str) -> str:
         where = given.where("managed_identity")
         identity = azure.id(_IDENTITIES, given.managed_identity, where)
         body["identity"] = {"type": "UserAssigned", "userAssignedIdentities": {identity: {}}}
-    return json.dumps(body, indent=2) + "\n"
+    return Made(json.dumps(body, indent=2) + "\n", tuple(_not_used(given, os_type)))
+
+
+def os_type_of_inputs(given: PipelineOptions) -> OsType:
+    """What the inputs say of the source's operating system; Linux if they do not. Raises OptionsError."""
+    return _source(given)[1]
+
+
+def _not_used(given: PipelineOptions, os_type: OsType) -> Iterator[str]:
+    """Inputs that both old tools pass over in silence."""
+    if given.windows_update and os_type is not OsType.WINDOWS:
+        yield f"{given.where('windows_update')} is not used: the source image is not Windows"
+    if given.dist_location.strip() and target_type(given) != "SharedImage":
+        yield f"{given.where('dist_location')} is not used: only a gallery has regions, others are in `location`"
 
 
 def tags(text: str, where: str) -> dict[str, str]:
@@ -182,9 +205,7 @@ def _customize(given: PipelineOptions, os_type: OsType) -> list[Json]:
     steps: list[Json] = []
     if given.inline_script.strip():
         steps.append(_script("inline-script", given.inline_script, os_type) | _rights(given, os_type))
-    if given.windows_update:
-        if os_type is not OsType.WINDOWS:
-            raise OptionsError(f"{given.where('windows_update')}: the source image is not Windows")
+    if given.windows_update and os_type is OsType.WINDOWS:
         steps.append(
             {
                 "type": "WindowsUpdate",
@@ -242,10 +263,10 @@ def _resource_tags(given: PipelineOptions) -> dict[str, str]:
 
 
 def _distribute(given: PipelineOptions, options: Options, azure: Azure, run: str) -> Json:
-    match given.dist_type.lower() or "managedimage":
-        case "vhd":
+    match target_type(given):
+        case "VHD":
             return _target(given, "VHD") | ({"uri": given.vhd_uri} if given.vhd_uri else {})
-        case "sharedimagegallery" | "sig":
+        case "SharedImage":
             return _gallery(given, options, azure)
         case _:
             return _managed_image(given, options, azure, run)
@@ -258,7 +279,7 @@ def _target(given: PipelineOptions, kind: str) -> Json:
 def _managed_image(given: PipelineOptions, options: Options, azure: Azure, run: str) -> Json:
     text, where = _first(given, "dist_resource_id", "image_id_for_distribute")
     image = azure.id(_IMAGES, text or f"mi-{run}", where or "the managed image")
-    text, where = _first(given, "dist_location", "managed_image_location")
+    text, where = given.managed_image_location, given.where("managed_image_location")
     places = regions(text, where) or (options.location,)
     if len(places) > 1:
         raise OptionsError(f"{where}: a managed image is in one region", hint="use a gallery for several regions")
@@ -276,11 +297,10 @@ def _gallery(given: PipelineOptions, options: Options, azure: Azure) -> Json:
     target = _target(given, "SharedImage") | {"galleryImageId": definition}
     kind = given.storage_account_type
     if given.target_regions.strip():
-        replicas = tags(given.target_regions, given.where("target_regions")) if "=" in given.target_regions else {}
-        names = replicas or dict.fromkeys(regions(given.target_regions, given.where("target_regions")), "1")
+        replicas = regions_with_replicas(given.target_regions, given.where("target_regions"))
         target["targetRegions"] = [
-            {"name": name, "replicaCount": _count(count, given), **({"storageAccountType": kind} if kind else {})}
-            for name, count in names.items()
+            {"name": name, "replicaCount": count, **({"storageAccountType": kind} if kind else {})}
+            for name, count in replicas.items()
         ]
     else:
         text, where = _first(given, "dist_location", "replication_regions")
@@ -294,12 +314,6 @@ def _gallery(given: PipelineOptions, options: Options, azure: Azure) -> Json:
     return target
 
 
-def _count(text: str, given: PipelineOptions) -> int:
-    if not text.isdigit() or int(text) < 1:
-        raise OptionsError(f"{given.where('target_regions')}: `{text}` is no number of replicas")
-    return int(text)
-
-
 def _first(given: PipelineOptions, *fields: str) -> tuple[str, str]:
     """The first of several inputs that has a value, and its name."""
     for field in fields:
@@ -308,9 +322,19 @@ def _first(given: PipelineOptions, *fields: str) -> tuple[str, str]:
     return "", ""
 
 
-def _name(given: PipelineOptions, run: str) -> str:
-    name = given.template_name.strip() or f"image-{run}"
-    return re.sub(r"[^A-Za-z0-9\-_.]+", "-", name).strip("-.")[:64]
+def _name(given: PipelineOptions, source: Json, target: Json) -> str:
+    """The same in every run: a resource group that is used again is marked with it."""
+    images = (given.dist_resource_id, given.image_id_for_distribute) if target["type"] == "ManagedImage" else ()
+    ids = (*images, target.get("galleryImageId"), source.get("imageId"), source.get("imageVersionId"))
+    own = next((_called(str(each)) for each in ids if each), f"{source.get('offer')}-{source.get('sku')}")
+    return re.sub(r"[^A-Za-z0-9\-_.]+", "-", given.template_name.strip() or own).strip("-.")[:64] or "image"
+
+
+def _called(text: str) -> str:
+    """The image's own name, of an id or of a name; that of the definition for a version."""
+    found = parse_resource_id(text)
+    names = found.names if found else tuple(text.strip().split("/"))
+    return names[1] if found is not None and found.is_a(_VERSIONS) else names[-1]
 
 
 def _check_id(text: str, resource_type: str, where: str) -> None:

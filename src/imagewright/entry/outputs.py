@@ -8,13 +8,12 @@ import re
 from imagewright.core.plan import Plan, PlatformImage
 from imagewright.core.result import BuildResult, RunOutput, RunState
 
-PLANNED = "planned"
-SKIPPED = "skipped"
-
 STATUS = {
     RunState.SUCCEEDED: "succeeded",
     RunState.PARTIALLY_SUCCEEDED: "partially-succeeded",
     RunState.CANCELED: "canceled",
+    RunState.PLANNED: "planned",
+    RunState.SKIPPED: "skipped",
 }
 
 
@@ -45,15 +44,16 @@ def of_build(result: BuildResult, plan: Plan | None, *, template: str, result_fi
     }
 
 
-def of_none(status: str, *, template: str = "", result_file: str = "", source: str = "") -> dict[str, str]:
-    """The outputs where nothing was built: refused, planned or skipped."""
+def of_none(result: BuildResult, *, template: str = "", result_file: str = "") -> dict[str, str]:
+    """The outputs where nothing was built: refused, cancelled, planned or skipped."""
+    meant = result.state in (RunState.PLANNED, RunState.SKIPPED)
     return {
-        "status": status,
-        "skipped": "true" if status == SKIPPED else "false",
-        "source": source,
+        "status": STATUS.get(result.state, "failed"),
+        "skipped": "true" if result.state is RunState.SKIPPED else "false",
+        "source": result.source,
         "result": result_file,
         "template-file": template,
-        **({"imagebuilder-run-status": "failed"} if status == "failed" else {}),
+        **({} if meant else {"imagebuilder-run-status": "failed"}),
     }
 
 

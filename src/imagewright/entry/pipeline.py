@@ -15,7 +15,6 @@ from imagewright.core.digest import digest
 from imagewright.core.errors import ImagewrightError, LeftBehindError, OptionsError
 from imagewright.core.events import Event, Level, Note
 from imagewright.core.plan import OnError, OsType, Plan
-from imagewright.core.ports import SOURCE_TAG
 from imagewright.core.result import BuildResult, RunState
 from imagewright.entry import outputs
 from imagewright.entry.crash import crashes_saved
@@ -25,6 +24,7 @@ from imagewright.entry.noted import Noted
 from imagewright.entry.signals import cancellable
 from imagewright.options import Options
 from imagewright.options.pipeline import OnFailure, When
+from imagewright.options.table import PUBLISHER
 from imagewright.render.excerpt import Excerpts
 from imagewright.render.pipeline import PipelineLog
 from imagewright.render.redact import Redact
@@ -33,9 +33,10 @@ if TYPE_CHECKING:
     from imagewright.core.credential import SignIn
     from imagewright.engine.explain import PlanReport
     from imagewright.entry.runner import Runner
+    from imagewright.entry.source_changed import Memory
 
-SIGNS_IN = frozenset({"azure", "service"})
-"""The platforms that need a credential."""
+WHERE_ARTIFACTS_ARE = ("", "/tmp", "c:")
+"""What `customizer-destination` may say without a contradiction, as azure/build-vm-image has it."""
 
 NOTED = "imagewright-builds"
 DYING_SECONDS = 60.0
@@ -68,13 +69,13 @@ def main(runner: Runner, arguments: Sequence[str]) -> int:
                 problems = [each for each in group.exceptions if isinstance(each, ImagewrightError)]
         for each in problems:
             log.error(each)
-        code = OptionsError.exit_code
+        reason: ImagewrightError = OptionsError("; ".join(each.message for each in problems), hint=problems[0].hint)
     except ImagewrightError as error:
         log.error(error)
-        code = error.exit_code
+        reason = error
     if not cleans:
-        job.refused()
-    return code
+        job.refused(reason)
+    return reason.exit_code
 
 
 class Job:
@@ -84,10 +85,11 @@ class Job:
         self.log = log
         self.clock = SystemClock()
         self.directory = runner.temp / f"imagewright-{fresh_name(8)}"
-        self.options = Options()
+        self.options = Options(result=self.directory / "result.json")
+        self.relative_to: Path | None = None
+        self.run = ""
         self.plan: Plan | None = None
         self.sign_in: SignIn | None = None
-        self.source = ""
         self.told: list[Event] = []
 
     # --- build ---
@@ -96,24 +98,28 @@ class Job:
         self.directory.mkdir(parents=True, exist_ok=True)
         request = self._request()
         self.options = self._options(request)
-        if self.options.platform in SIGNS_IN or self.options.publish_to_azure:
+        self._tell_what_is_not_used(request)
+        self._refuse_windows(request)
+        if self.reaches_azure:
             self.sign_in = self._signed_in(request)
         if not self.options.templates:
             self.options = replace(self.options, templates=(self._made(request),))
-        for where in request.ignored:
-            self.show(Note(f"{where} is not used: the template file says that itself", Level.WARNING))
         artifacts = self._artifacts(request)
         if request.pipeline.dry_run:
             return self._planned(request, artifacts)
-        name = ""
+        memory = None
         if request.pipeline.when is When.SOURCE_CHANGED:
             report = self._report(request, artifacts)
-            name, self.source = self._image(report), report.source.identity
-            if self._is_newest(name):
+            memory = self._memory(report)
+            if memory.is_newest:
                 return self._skipped(report)
-        return self._built(request, artifacts, name)
+        return self._built(request, artifacts, memory)
 
-    def _built(self, request: Request, artifacts: str, name: str) -> int:
+    @property
+    def reaches_azure(self) -> bool:
+        return self.options.platform == PUBLISHER or self.options.publish_to_azure
+
+    def _built(self, request: Request, artifacts: str, memory: Memory | None) -> int:
         from imagewright.render.summary import build_summary
 
         noted = Noted(self.runner.temp / NOTED, self.options.home.absolute())
@@ -124,13 +130,12 @@ class Job:
             result = app.build(
                 self.options,
                 self.show,
+                directory=self.relative_to,
                 prepare=lambda plan: self._prepared(plan, request, artifacts),
                 sign_in=self.sign_in,
             )
-        if name and result.state is RunState.SUCCEEDED:
-            from imagewright.entry.last_built import remember
-
-            remember(self.options.home, name, self.source)
+        if memory is not None and result.state is RunState.SUCCEEDED:
+            memory.remember()
         self._summary(build_summary(result, run_url=self.runner.run_url))
         values = self._outputs(result)
         if result.state is RunState.SUCCEEDED:
@@ -144,7 +149,7 @@ class Job:
         report = self._report(request, artifacts)
         self.log.say(as_text(report))
         self._summary(plan_summary(report))
-        self._set(outputs.of_none(outputs.PLANNED, template=self.options.template, source=str(report.source)))
+        self._not_built(RunState.PLANNED, report, str(report.source))
         return 0
 
     def _skipped(self, report: PlanReport) -> int:
@@ -153,19 +158,61 @@ class Job:
         source = f"{report.source} ({report.source.exact_version})"
         self.show(Note(f"skipped: the last image was built from {source}, which is the newest"))
         self._summary(skipped_summary(report.template, source))
-        self._set(outputs.of_none(outputs.SKIPPED, template=self.options.template, source=source))
+        self._not_built(RunState.SKIPPED, report, source)
         return 0
 
-    def refused(self) -> None:
+    def _not_built(self, state: RunState, report: PlanReport, source: str) -> None:
+        result = BuildResult("", report.template, report.platform, state, source=source)
+        app.tell_result(self.options, self.show.masked(result))
+        self._set(outputs.of_none(result, template=self.options.template, result_file=str(self.options.result or "")))
+
+    def refused(self, error: ImagewrightError) -> None:
         """After an error that ended the job before there was a result."""
-        file = str(self.options.result or "")
-        self._set(outputs.of_none("failed", result_file=file if file and Path(file).exists() else ""))
+        result = app.refused(self.options, error, self.show)
+        try:
+            app.tell_result(self.options, result)
+        except OptionsError as unwritable:
+            if unwritable.message != error.message:
+                self.log.error(unwritable)
+            self._set(outputs.of_none(result))
+        else:
+            self._set(outputs.of_none(result, result_file=str(self.options.result or "")))
 
     # --- from inputs to what the app wants ---
 
     def _request(self) -> Request:
         inputs = self.runner.inputs()
         return read(inputs, self.runner.environment, self._place, unknown=self.runner.unknown(inputs))
+
+    def _tell_what_is_not_used(self, request: Request) -> None:
+        given = request.pipeline
+        notes = [f"{where} is not used: the template file says that itself" for where in request.ignored]
+        notes += [f"`{name}` looks like an input, and there is none of that name" for name in request.strange]
+        if given.customizer_destination.strip().rstrip("/\\").lower() not in WHERE_ARTIFACTS_ARE:
+            notes.append(
+                f"{given.where('customizer_destination')} is not used: build artifacts are in /tmp/<folder>, "
+                "the script may copy them from there"
+            )
+        for note in notes:
+            self.show(Note(note, Level.WARNING))
+
+    def _refuse_windows(self, request: Request) -> None:
+        """Before anybody signs in: no platform builds Windows images yet."""
+        from imagewright.entry.additions import os_type
+        from imagewright.entry.made_template import os_type_of_inputs
+
+        if self.options.source_disk is not None:
+            return
+        if not self.options.templates:
+            windows = os_type_of_inputs(request.pipeline) is OsType.WINDOWS
+        else:
+            plan = app.foreseen(self.options)
+            windows = plan is not None and os_type(plan, request) is OsType.WINDOWS
+        if windows:
+            raise OptionsError(
+                "this is a Windows image, and Windows images are not built yet",
+                hint="keep building it with the Azure Image Builder service for now; Linux images are built here",
+            )
 
     def _options(self, request: Request) -> Options:
         on_failure = {OnFailure.CLEANUP: OnError.CLEANUP, OnFailure.KEEP: OnError.ABORT}
@@ -183,6 +230,8 @@ class Job:
         json = text.lstrip().startswith(("{", "//", "/*"))
         file = self.directory / f"{name}.{'json' if json else 'yaml'}"
         file.write_text(text, encoding="utf-8")
+        if name == "template":
+            self.relative_to = Path.cwd()
         return str(file)
 
     def _signed_in(self, request: Request) -> SignIn:
@@ -206,15 +255,19 @@ class Job:
     def _made(self, request: Request) -> str:
         from imagewright.entry.made_template import made_template
 
-        if request.options.source_disk is None and not self.options.location and self.options.platform in SIGNS_IN:
+        options = self.options if self.reaches_azure else app.with_whereabouts(self.options)
+        if request.options.source_disk is None and not options.location:
             raise OptionsError("there is no location", hint="give `location`, for example westeurope")
-        run = f"{self.runner.run}-{digest('imagewright.leg.v1', repr(request.pipeline.given))[:6]}"
-        text = made_template(request.pipeline, self.options, run)
+        self.run = self.runner.run
+        leg = digest("imagewright.leg.v1", repr(request.pipeline.given))[:6]
+        made = made_template(request.pipeline, options, f"{self.run}-{leg}")
         file = self.directory / "template.json"
-        file.write_text(text, encoding="utf-8")
+        file.write_text(made.text, encoding="utf-8")
         self.log.open(f"The template made of the inputs ({file})")
-        self.log.say(text.splitlines())
+        self.log.say(made.text.splitlines())
         self.log.close()
+        for note in made.notes:
+            self.show(Note(note, Level.WARNING))
         return str(file)
 
     def _artifacts(self, request: Request) -> str:
@@ -228,27 +281,14 @@ class Job:
 
     def _prepared(self, plan: Plan, request: Request, artifacts: str) -> Plan:
         """The plan with what the pipeline adds to it."""
-        from imagewright.entry.artifacts import bring, os_type_of, with_prelude
+        from imagewright.entry.additions import added
 
         for secret in plan.mask.secrets:
             self._mask(secret.reveal())
-        given = request.pipeline
-        told = {"windows": OsType.WINDOWS, "powershell": OsType.WINDOWS, "linux": OsType.LINUX, "shell": OsType.LINUX}
-        os_type = told.get(given.source_os_type) or told.get(given.provisioner) or os_type_of(plan)
-        if request.prelude.strip():
-            plan = with_prelude(plan, request.prelude, os_type)
-        if artifacts:
-            plan = bring(
-                plan,
-                artifacts,
-                directory=self.directory,
-                tell=self._once,
-                exclude=given.artifacts_exclude,
-                keep=given.keep_artifacts,
-                os_type=os_type,
-            )
-        self.plan = self._tagged(plan, request)
-        self._warn_of_the_jobs_limit(plan.timeout / 60.0, given.job_timeout)
+        self.plan = added(
+            plan, request, artifacts, directory=self.directory, own_tags=self.runner.tags, tell=self._once
+        )
+        self._warn_of_the_jobs_limit(plan.timeout / 60.0, request.pipeline.job_timeout)
         self._warn_of_the_logins_end(plan.timeout)
         return self.plan
 
@@ -257,16 +297,6 @@ class Job:
         if event not in self.told:
             self.told.append(event)
             self.show(event)
-
-    def _tagged(self, plan: Plan, request: Request) -> Plan:
-        """Every target tells where its image comes from; what the template says is stronger."""
-        from imagewright.entry.made_template import tags
-
-        given = request.pipeline
-        own = {**self.runner.tags, **({SOURCE_TAG: self.source} if self.source else {})}
-        own |= tags(given.image_tags, given.where("image_tags"))
-        targets = tuple(replace(each, tags=tuple({**own, **dict(each.tags)}.items())) for each in plan.targets)
-        return replace(plan, targets=targets)
 
     def _warn_of_the_jobs_limit(self, minutes: float, told: int | None) -> None:
         limit, certain = self.runner.job_minutes(told)
@@ -293,25 +323,29 @@ class Job:
         return app.plan(
             self.options,
             self.show,
+            directory=self.relative_to,
             prepare=lambda plan: self._prepared(plan, request, artifacts),
             sign_in=self.sign_in,
         )
 
-    def _image(self, report: PlanReport) -> str:
-        from imagewright.entry.last_built import key
-
-        return key(report)
-
-    def _is_newest(self, name: str) -> bool:
-        from imagewright.entry.last_built import known
+    def _memory(self, report: PlanReport) -> Memory:
+        from imagewright.entry.last_built import file, known
+        from imagewright.entry.source_changed import memory
 
         targets = self.plan.targets if self.plan else ()
-        last = known(self.options.home, name) or next(
-            filter(None, (app.built_from(each, self.options, self.show, sign_in=self.sign_in) for each in targets)),
-            "",
-        )
-        self.show(Note(f"the last image was built from {last or 'nothing that is known'}", Level.DEBUG))
-        return last == self.source
+        answers = app.built_from(targets, self.options, self.show, sign_in=self.sign_in)
+        found = memory(self.options.home, report, targets, answers, self.run)
+        shown = ", ".join(answer or "nothing that is known" for answer in found.answers)
+        self.show(Note(f"by target, the last image was built from {shown}", Level.DEBUG))
+        if found.only_here and not known(found.home, found.name):
+            self.show(
+                Note(
+                    f"nothing but {file(found.home)} remembers what this image is built from",
+                    Level.WARNING,
+                    "keep that file from run to run, or every run builds; images in a gallery remember it themselves",
+                )
+            )
+        return found
 
     # --- what the runner is told ---
 

@@ -46,3 +46,19 @@ def region(text: str, where: str) -> str:
 def regions(text: str, where: str) -> tuple[str, ...]:
     """Several regions, separated by commas or line ends."""
     return tuple(region(part.strip(), where) for part in re.split(r"[,\n]", text) if part.strip())
+
+
+def regions_with_replicas(text: str, where: str) -> dict[str, int]:
+    """`westeurope=2, West US`: regions, separated by commas or line ends, each with its number of replicas."""
+    found: dict[str, int] = {}
+    for part in filter(None, map(str.strip, re.split(r"[,\n]", text))):
+        name, _, count = part.partition("=")
+        place = region(name.strip(), where)
+        if count.strip() and not (count.strip().isascii() and count.strip().isdigit() and int(count) > 0):
+            raise OptionsError(
+                f"{where}: `{count.strip()}` is no number of replicas", hint="for example westeurope=2"
+            )
+        if place in found:
+            raise OptionsError(f"{where}: {place} is there twice", hint="name each region once")
+        found[place] = int(count) if count.strip() else 1
+    return found

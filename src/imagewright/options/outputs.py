@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class OutputRow:
-    """`name` is the action's (kebab-case). `former_task`: AzureImageBuilderTask@1 sets it as a plain job variable."""
+    """`name` is the action's (kebab-case). `former_task`: AzureImageBuilderTask@1 sets it as a plain job variable.
+
+    `same_as`: another name of that output, as azure/build-vm-image spells it.
+    """
 
     name: str
     help: str
@@ -15,6 +18,12 @@ class OutputRow:
     task: bool = True
     task_name: str = ""
     former_task: bool = False
+    same_as: str = ""
+
+    @property
+    def declared(self) -> bool:
+        """Whether `task.json` names it: the agent keeps what is named there from ever being a plain variable."""
+        return self.task and not self.former_task
 
     @property
     def task_output(self) -> str:
@@ -48,4 +57,14 @@ OUTPUTS: tuple[OutputRow, ...] = (
     OutputRow("pir-sku", "the SKU of a marketplace source", former_task=True),
     OutputRow("pir-version", "the exact version of a marketplace source", former_task=True),
     OutputRow("template-name", "the name of the template", former_task=True),
+    *(
+        OutputRow(former, f"as azure/build-vm-image: the same as `{name}`", task=False, same_as=name)
+        for former, name in (
+            ("templateName", "template-name"),
+            ("pirPublisher", "pir-publisher"),
+            ("pirOffer", "pir-offer"),
+            ("pirSku", "pir-sku"),
+            ("pirVersion", "pir-version"),
+        )
+    ),
 )

@@ -114,7 +114,8 @@ class PipelineOptions:
         Group.ARTIFACTS, kind=Kind.CHOICE, choices=ArtifactsFrom, github=False,
     )  # fmt: skip
     artifacts_name: str = row(
-        "the name of the artifact to download; of a release: its alias, by default the primary artifact",
+        "the name of the artifact to download; of a release: the alias, or `alias/artifact` where there are several; "
+        "by default the primary one",
         Group.ARTIFACTS, github=False, visible="artifactsFrom != \"\"",
     )  # fmt: skip
     artifacts_run: str = row(
@@ -133,6 +134,10 @@ class PipelineOptions:
         "the project to download from; without it this project",
         Group.ARTIFACTS, github=False, visible="artifactsFrom != \"\"",
     )  # fmt: skip
+    customizer_destination: str = row(
+        "taken for the sake of old workflows: build artifacts are in `/tmp/<folder>`, scripts copy what shall stay",
+        Group.ARTIFACTS, task=False,
+    )  # fmt: skip
     storage_account: str = row(
         "taken for the sake of old pipelines: the build brings its own staging, no storage account key is ever read",
         Group.ARTIFACTS, github=False, former_task=("storageAccountName",),
@@ -141,7 +146,8 @@ class PipelineOptions:
     # --- a template made of inputs: where it starts ---
 
     template_name: str = row(
-        "the name of the template made of inputs; if it contains `.json`, the template file",
+        "the name of the template made of inputs, by default that of its target or source; if it contains `.json`, "
+        "the template file",
         Group.SOURCE, task=False, former_github=("image-builder-template-name",),
     )  # fmt: skip
     source_image: str = row(
@@ -261,14 +267,15 @@ class PipelineOptions:
 
     dist_type: str = row(
         "what comes out, by default a managed image",
-        Group.TARGET, kind=Kind.CHOICE, choices=TARGET_TYPES, former_task=("distributeType",),
+        Group.TARGET, kind=Kind.CHOICE, choices=TARGET_TYPES,
+        former_github=("distributor-type",), former_task=("distributeType",),
     )  # fmt: skip
     dist_resource_id: str = row(
         "the id of the managed image or of the gallery image definition",
         Group.TARGET,
     )  # fmt: skip
     dist_location: str = row(
-        "the regions of the image, separated by commas",
+        "the regions of the gallery image version, separated by commas; a managed image is in `location`",
         Group.TARGET,
     )  # fmt: skip
     image_id_for_distribute: str = row(
@@ -344,6 +351,12 @@ MAKES_TEMPLATE = frozenset({Group.SOURCE, Group.SCRIPT, Group.TARGET})
 
 BESIDE_TEMPLATE = frozenset({"image_tags", "source_os_type", "provisioner"})
 """Fields of those groups that go together with a template."""
+
+
+def target_type(given: PipelineOptions) -> str:
+    """What comes out, as a template says it: `VHD`, `SharedImage` or `ManagedImage`."""
+    kinds = {"vhd": "VHD", "sharedimagegallery": "SharedImage", "sig": "SharedImage"}
+    return kinds.get(given.dist_type.lower(), "ManagedImage")
 
 
 def assemble_pipeline(*layers: Layer) -> PipelineOptions:

@@ -75,6 +75,9 @@ def row(
     return field(default=default_of(option), metadata={"option": option})
 
 
+PUBLISHER = "azure"
+"""The platform that `publish_to_azure` uploads to: it is not the one that builds."""
+
 READS = frozenset({Command.BUILD, Command.PLAN, Command.VALIDATE})
 PLANS = frozenset({Command.BUILD, Command.PLAN})
 BUILDS = frozenset({Command.BUILD})
@@ -118,10 +121,10 @@ class Options:
     )  # fmt: skip
 
     platform: str = row(
-        "where the build runs: QEMU on this machine, your own Azure subscription, or the AIB service",
-        Group.BUILD, MACHINES | SWEEPS, kind=Kind.CHOICE, choices=("local", "azure", "service"), default="local",
-        pipeline_help="where the build runs: `azure` (your own subscription) by default, `local` (QEMU on the "
-        "runner) or `service` (the AIB service)",
+        "where the build runs: QEMU on this machine, or your own Azure subscription",
+        Group.BUILD, MACHINES | SWEEPS, kind=Kind.CHOICE, choices=("local", "azure"), default="local",
+        pipeline_help="where the build runs: `azure` (your own subscription) by default, or `local` (QEMU on the "
+        "runner)",
     )  # fmt: skip
     output: Path = row(
         "where files that come out are written",
@@ -248,6 +251,8 @@ class Options:
     publish_to_azure: bool = row(
         "build on this machine and publish to Azure: the disk is uploaded, no build VM is made there",
         Group.AZURE, PLANS, kind=Kind.BOOLEAN,
+        pipeline_help="build on the runner (`platform` is then `local`) and publish to Azure: the disk is uploaded, "
+        "no build VM is made there",
     )  # fmt: skip
     cloud: str = row(
         "the Azure cloud",
@@ -362,6 +367,12 @@ def _refuse_contradictions(options: Options) -> None:
         raise OptionsError(
             f"`--no-cache` and `--cache {options.cache}` contradict each other",
             hint="`--no-cache` uses no checkpoint and keeps none; `--cache none` only keeps none",
+        )
+    if options.publish_to_azure and options.platform == PUBLISHER:
+        publish, platform = (options.origin_of(each).where for each in ("publish_to_azure", "platform"))
+        raise OptionsError(
+            f"{publish} contradicts {platform} `{PUBLISHER}`: it builds on this machine and uploads the disk",
+            hint=f"leave one of them out; a build on the platform `{PUBLISHER}` publishes there anyway",
         )
 
 

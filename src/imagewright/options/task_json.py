@@ -47,7 +47,9 @@ def task_json(version: str) -> str:
         "groups": _groups(),
         "inputs": [*(_input(option, option.task_input) for option in _offered()), *_former()],
         "outputVariables": [
-            {"name": output.task_output, "description": _sentence(output.help)} for output in OUTPUTS if output.task
+            {"name": output.task_output, "description": _sentence(output.help)}
+            for output in OUTPUTS
+            if output.declared
         ],
         "execution": _handlers("index.js"),
         "postjobexecution": _handlers("post.js"),
@@ -73,8 +75,6 @@ def _groups() -> list[Json]:
 
 def _input(option: Option, name: str) -> Json:
     entry: Json = {"name": name, "type": _type(option), "label": _label(option)}
-    if option.kind is Kind.BOOLEAN:
-        entry["defaultValue"] = "false"
     entry |= {"required": False, "helpMarkDown": _sentence(option.input_help), "groupName": _group(option.group)}
     if option.visible:
         entry["visibleRule"] = option.visible

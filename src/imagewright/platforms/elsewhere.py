@@ -10,12 +10,12 @@ from imagewright.core.disk import Disk
 from imagewright.core.errors import Diagnostic
 from imagewright.core.ownership import Owned, Owner
 from imagewright.core.plan import ExactSource, MachineSpec, Plan, Source, Target
-from imagewright.core.ports import Cache, Machine, Platform
+from imagewright.core.ports import Cache, Machine, Platform, Remembers
 from imagewright.core.result import RunOutput
 
 
 class Elsewhere:
-    """Satisfies core.ports.Platform: everything but `publish` is done by `builder`."""
+    """Satisfies core.ports.Platform and Remembers: all that is not about images is done by `builder`."""
 
     def __init__(self, builder: Platform, publisher: Platform) -> None:
         self._builder = builder
@@ -54,6 +54,10 @@ class Elsewhere:
         self, disk: Disk, target: Target, source: ExactSource, plan: Plan, owner: Owner, deadline: Deadline
     ) -> RunOutput:
         return self._publisher.publish(disk, target, source, plan, owner, deadline)
+
+    def built_from(self, target: Target, deadline: Deadline) -> str | None:
+        publisher = self._publisher
+        return publisher.built_from(target, deadline) if isinstance(publisher, Remembers) else None
 
     def delete(self, owned: Owned, deadline: Deadline) -> None:
         at_home = owned.platform == self._builder.name

@@ -27,12 +27,13 @@ from imagewright.template.schema import ImageTemplate, Optimize
 DEFAULT_MINUTES = 240
 
 
-def compile_template(template: ImageTemplate, present: Located, path: str, context: ArmContext, mask: Mask) -> Plan:
-    """The plan of a template without unknowns that was read from `path`; local URIs become absolute paths."""
+def compile_template(
+    template: ImageTemplate, present: Located, path: str, directory: Path, context: ArmContext, mask: Mask
+) -> Plan:
+    """The plan of a template without unknowns that was read from `path`; local URIs are paths from `directory`."""
     properties = template.properties
     profile = properties.vm_profile
     validate = properties.validation
-    directory = Path() if path == "-" else Path(path).parent
     return Plan(
         name=template.name or _name(path),
         origin=present.origin(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imagewright.core.errors import Diagnostic, Severity, TemplateError
@@ -50,15 +51,22 @@ def plans(
     parameters_file: str | None = None,
     overrides: Mapping[str, str] | None = None,
     context: ArmContext | None = None,
+    directory: Path | None = None,
 ) -> tuple[tuple[Plan, ...], tuple[Diagnostic, ...]]:
-    """One plan for each image template at `path`, and the warnings. Raises TemplateError with every diagnostic."""
+    """One plan for each image template at `path`, and the warnings. Raises TemplateError with every diagnostic.
+
+    Relative paths in it start from `directory`, by default its own.
+    """
     from imagewright.template.compile import compile_template
 
     report = Report(Severity.ERROR)
     loaded = list(_load(path, text, parameters_file, overrides or {}, context or ArmContext(), report))
     if report.failed:
         raise TemplateError(report.diagnostics())
-    compiled = tuple(compile_template(one.template, one.present, path, one.context, report.mask) for one in loaded)
+    directory = directory or (Path() if path == "-" else Path(path).parent)
+    compiled = tuple(
+        compile_template(one.template, one.present, path, directory, one.context, report.mask) for one in loaded
+    )
     return compiled, report.diagnostics()
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -7,9 +8,11 @@ import pytest
 
 from imagewright.core.errors import OptionsError
 from imagewright.entry.inputs import Inputs, Request, of_document, of_variables, read
-from imagewright.entry.regions import region, regions
+from imagewright.entry.regions import region, regions, regions_with_replicas
 from imagewright.options import CacheMode
 from imagewright.options.pipeline import OnFailure, When
+
+TASK = Path(__file__).parents[3] / "task.json"
 
 
 def place(name: str, text: str) -> str:
@@ -73,7 +76,63 @@ def test_former_names_mean_the_same() -> None:
 def test_in_a_pipeline_azure_is_the_platform_unless_something_says_otherwise() -> None:
     assert on_github({}).options.platform == "azure"
     assert on_github({}, IMAGEWRIGHT_PLATFORM="local").options.platform == "local"
-    assert on_github({"platform": "service"}, IMAGEWRIGHT_PLATFORM="local").options.platform == "service"
+    assert on_github({"platform": "azure"}, IMAGEWRIGHT_PLATFORM="local").options.platform == "azure"
+
+
+def test_what_is_published_to_azure_is_built_on_the_runner() -> None:
+    assert on_github({"publish-to-azure": "true"}).options.platform == "local"
+    assert on_github({}, IMAGEWRIGHT_PUBLISH_TO_AZURE="true").options.platform == "local"
+    assert on_github({"publish-to-azure": "false"}).options.platform == "azure"
+    (problem,) = refused({"publish-to-azure": "true", "platform": "azure"})
+    assert problem.startswith("input `publish-to-azure` contradicts input `platform` `azure`")
+
+
+def test_false_is_a_value() -> None:
+    assert not on_github({"private": "false"}, IMAGEWRIGHT_PRIVATE="true").options.private
+    assert on_github({}, IMAGEWRIGHT_PRIVATE="true").options.private
+    booleans = [each for each in json.loads(TASK.read_text("utf-8"))["inputs"] if each["type"] == "boolean"]
+    assert not [each["name"] for each in booleans if each.get("defaultValue")], "the agent would send it as given"
+
+
+SCRIPT = {"source-image": "a:b:c:d", "dist-type": "sig"}
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"parameters": "p.json"}, "input `parameters` is for a template, and there is none"),
+        ({"set": "a=b"}, "input `set` is for a template, and there is none"),
+        ({"name": "web"}, "input `name` is for a template, and there is none"),
+        (
+            {**SCRIPT, "source-validation-only": "true"},
+            "input `source-validation-only`: there is nothing to validate with",
+        ),
+    ],
+)
+def test_inputs_that_cannot_be_meant_together_are_refused(given: dict[str, str], message: str) -> None:
+    assert refused(given) == [message]
+
+
+def test_two_inputs_of_the_task_for_one_thing() -> None:
+    def problems(**given: str) -> list[str]:
+        with pytest.raises(ExceptionGroup) as caught:
+            on_azure(**given)
+        return [str(each) for each in caught.value.exceptions]
+
+    assert problems(artifacts="drop", artifactsFrom="build") == [
+        "input `artifacts` contradicts input `artifactsFrom`"
+    ]
+    two = {"distResourceId": "a", "galleryImageId": "b"}
+    assert problems(distributeType="sig", **two) == ["input `distResourceId` contradicts input `galleryImageId`"]
+    assert on_azure(distributeType="vhd", **two).pipeline.gallery_image_id == "b"
+    assert on_azure(distributeType="sig", distResourceId="a", galleryImageId="a").options.platform == "azure"
+
+
+def test_a_variable_of_the_machine_that_looks_like_an_input_is_no_error() -> None:
+    variables = of_variables({"INPUT_METHOD": "ibus", "INPUT_TEMPLATE": "web.json"})
+    request = on_github(variables, ("METHOD",))
+    assert request.strange == ("METHOD",)
+    assert request.options.template == "web.json"
 
 
 def test_a_template_may_stand_in_the_pipeline_itself() -> None:
@@ -153,3 +212,11 @@ def test_what_is_no_region_is_refused(text: str) -> None:
 def test_several_regions() -> None:
     assert regions("West Europe, northeurope\n uksouth", "x") == ("westeurope", "northeurope", "uksouth")
     assert regions(" , ", "x") == ()
+
+
+def test_regions_with_their_replicas() -> None:
+    found = regions_with_replicas("West Europe=2, uksouth\nWest US = 3", "x")
+    assert found == {"westeurope": 2, "uksouth": 1, "westus": 3}
+    for wrong in ("atlantis=2", "westeurope:2", "westeurope=0", "westeurope=two", "westeurope, West Europe"):
+        with pytest.raises(OptionsError):
+            regions_with_replicas(wrong, "input `target-regions`")

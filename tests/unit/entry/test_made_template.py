@@ -9,8 +9,8 @@ import pytest
 
 from imagewright.core.errors import OptionsError
 from imagewright.core.plan import PlatformImage, SharedImageTarget, VhdTarget
-from imagewright.entry.inputs import Inputs, read
-from imagewright.entry.made_template import made_template, tags
+from imagewright.entry.inputs import Inputs, Names, read
+from imagewright.entry.made_template import Made, made_template, tags
 from imagewright.template.facade import plans
 
 SUBSCRIPTION = "00000000-0000-0000-0000-000000000001"
@@ -23,8 +23,14 @@ DEBIAN = {"source-image": "Debian:debian-12:12-gen2:latest"}
 def made(given: Mapping[str, str], *, task: bool = False) -> dict[str, Any]:
     base = {"subscription": SUBSCRIPTION, "resourceGroup": "rg", "location": "westeurope"} if task else BASE
     names = (lambda option: option.task_inputs or (option.name,)) if task else (lambda option: option.github_inputs)
-    request = read(Inputs({**base, **given}, names), {}, lambda name, text: name, unknown=())
-    return json.loads(made_template(request.pipeline, request.options, "17-1-job"))  # type: ignore[no-any-return]
+    return json.loads(whole({**base, **given}, names).text)  # type: ignore[no-any-return]
+
+
+def whole(
+    given: Mapping[str, str], names: Names = lambda option: option.github_inputs, run: str = "17-1-job"
+) -> Made:
+    request = read(Inputs(given, names), {}, lambda name, text: name, unknown=())
+    return made_template(request.pipeline, request.options, run)
 
 
 def refusal(given: Mapping[str, str]) -> str:
@@ -110,6 +116,32 @@ def test_a_managed_image_has_a_name_of_this_run_by_default() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ({}, "debian-12-12-gen2"),
+        ({"dist-type": "sig", "dist-resource-id": f"{GALLERY}/versions/1.2.3"}, "d"),
+        ({"dist-type": "sig", "dist-resource-id": "g/web"}, "web"),
+        ({"dist-resource-id": f"{GROUP}/providers/Microsoft.Compute/images/web"}, "web"),
+        ({"dist-resource-id": f"{GROUP}/providers/Microsoft.Compute/images/web", "template-name": "mine"}, "mine"),
+    ],
+)
+def test_the_template_has_the_same_name_in_every_run(given: dict[str, str], name: str) -> None:
+    """A staging resource group that is used again is marked with it."""
+    names = {json.loads(whole({**BASE, **DEBIAN, **given}, run=run).text)["name"] for run in ("17-1-job", "18-1-job")}
+    assert names == {name}
+
+
+def test_what_both_old_tools_pass_over_is_said() -> None:
+    given = {"dist-location": "westeurope,eastus", "customizer-windows-update": "true", "distributor-type": "VHD"}
+    made = whole({**BASE, **DEBIAN, **given})
+    assert made.notes == (
+        "input `customizer-windows-update` is not used: the source image is not Windows",
+        "input `dist-location` is not used: only a gallery has regions, others are in `location`",
+    )
+    assert json.loads(made.text)["properties"]["customize"] == []
+
+
 def test_short_names_are_completed() -> None:
     body = made({**DEBIAN, "dist-type": "sharedImageGallery", "dist-resource-id": "g/d"})
     (target,) = body["properties"]["distribute"]
@@ -166,13 +198,14 @@ def test_a_vhd_needs_neither_group_nor_region(tmp_path: Path) -> None:
         ),
         ({**DEBIAN, "purchase-plan": "x"}, "input `purchase-plan`: `x` is not a purchase plan"),
         ({**DEBIAN, "dist-type": "sig"}, "a gallery image needs the id of its definition"),
-        ({**DEBIAN, "windows-update": "true"}, "input `windows-update`: the source image is not Windows"),
         (
             {**DEBIAN, "provisioner": "shell", "source-os-type": "windows"},
             "input `provisioner` contradicts input `source-os-type`",
         ),
-        ({**DEBIAN, "dist-location": "westeurope,eastus"}, "input `dist-location`: a managed image is in one region"),
-        ({**DEBIAN, "dist-location": "mars"}, "input `dist-location`: there is no Azure region `mars`"),
+        (
+            {**DEBIAN, "dist-type": "sig", "dist-resource-id": GALLERY, "dist-location": "mars"},
+            "input `dist-location`: there is no Azure region `mars`",
+        ),
     ],
 )
 def test_what_cannot_be_made_is_refused_by_name(given: dict[str, str], message: str) -> None:

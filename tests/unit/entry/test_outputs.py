@@ -56,6 +56,11 @@ def test_a_failed_build_says_so_and_brings_its_log() -> None:
 
 
 def test_nothing_was_built() -> None:
-    assert of_none("skipped")["skipped"] == "true"
-    assert of_none("planned")["skipped"] == "false"
-    assert of_none("failed")["imagebuilder-run-status"] == "failed"
+    def none(state: RunState) -> dict[str, str]:
+        return of_none(BuildResult("", "", "local", state, source="a:b:c:d"), result_file="/r.json")
+
+    assert (none(RunState.SKIPPED)["status"], none(RunState.SKIPPED)["skipped"]) == ("skipped", "true")
+    assert (none(RunState.PLANNED)["status"], none(RunState.PLANNED)["skipped"]) == ("planned", "false")
+    assert (none(RunState.FAILED)["status"], none(RunState.FAILED)["imagebuilder-run-status"]) == ("failed", "failed")
+    assert none(RunState.CANCELED)["status"] == "canceled"
+    assert none(RunState.PLANNED)["result"] == "/r.json"

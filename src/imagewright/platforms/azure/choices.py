@@ -47,4 +47,4 @@ class AzureChoices:
     cache_group: str = CACHE_GROUP
     cache_days: float = 30.0
     keeps: bool = False
-    end_of_life_days: int = 0
+    end_of_life_days: float = 0.0

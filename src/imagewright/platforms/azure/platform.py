@@ -111,7 +111,7 @@ class AzurePlatform:
             if step.type in WINDOWS:
                 yield error(
                     "windows-on-azure", f"{step.type} needs a Windows build VM, which is not built yet", step.origin,
-                    "`--platform service` builds it with AIB",
+                    "build it with the Azure Image Builder service for now: it takes this template",
                 )  # fmt: skip
         for target in plan.targets:
             if isinstance(target, VhdTarget) and not target.uri and not plan.azure.resource_group:
@@ -124,7 +124,10 @@ class AzurePlatform:
         """Also the preflight: sizes, quota, terms, targets."""
         exact = sources.resolve(source, plan.machine.location, self._arm, deadline)
         if exact.os_type is not OsType.LINUX:
-            raise PlatformError(f"{exact} is a Windows image", hint="`--platform service` builds Windows images")
+            raise PlatformError(
+                f"{exact} is a Windows image, which is not built yet",
+                hint="build it with the Azure Image Builder service for now",
+            )
         self._tries = preflight.examine(exact, plan, self._choices, self._arm, deadline)
         if self._choices.keeps:
             self._emit(
@@ -228,7 +231,7 @@ class AzurePlatform:
 
     _shared: Snapshots | None = None
 
-    def built_from(self, target: Target, deadline: Deadline) -> str:
+    def built_from(self, target: Target, deadline: Deadline) -> str | None:
         """Satisfies core.ports.Remembers, for images: a VHD has no memory."""
         match target:
             case SharedImageTarget():
@@ -236,7 +239,7 @@ class AzurePlatform:
             case ManagedImageTarget():
                 return managed_image.tags_of(target, self._arm, deadline).get(SOURCE_TAG, "")
             case VhdTarget():
-                return ""
+                return None
             case _:
                 assert_never(target)
 

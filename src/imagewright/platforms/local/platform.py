@@ -309,6 +309,10 @@ class LocalPlatform:
             disk, target, source, self._settings.home, self._settings.output, self._emit, self._clock, deadline
         )
 
+    def built_from(self, target: Target, deadline: Deadline) -> str | None:
+        """Satisfies core.ports.Remembers, for images of the store: a VHD has no memory."""
+        return publish.built_from(target, self._settings.home)
+
     def delete(self, owned: Owned, deadline: Deadline) -> None:
         if owned in self._running:
             running, memory = self._running.pop(owned)

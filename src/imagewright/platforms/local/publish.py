@@ -12,6 +12,7 @@ from imagewright.core.disk import Disk
 from imagewright.core.errors import DistributionError, PlatformError
 from imagewright.core.events import Emit, Progress
 from imagewright.core.plan import ExactSource, ManagedImageTarget, SharedImageTarget, Target, VhdTarget
+from imagewright.core.ports import SOURCE_TAG
 from imagewright.core.result import RunOutput
 from imagewright.disks import convert, vhd
 from imagewright.distributors import versioning
@@ -48,6 +49,21 @@ def publish(
         raise DistributionError(f"{target.run_output_name}: {error.message}", hint=error.hint) from error
     except OSError as error:
         raise DistributionError(f"{target.run_output_name} could not be written: {error.strerror}") from error
+
+
+def built_from(target: Target, home: Path) -> str | None:
+    """The `SOURCE_TAG` of the newest image at `target`, `""` where there is none."""
+    store = ImageStore(home / "images")
+    match target:
+        case ManagedImageTarget():
+            image = store.managed(target.image_id)
+        case SharedImageTarget():
+            image = next(reversed(store.versions(target.gallery_image_id)), None)
+        case VhdTarget():
+            return None
+        case _:
+            assert_never(target)
+    return dict(image.facts.tags).get(SOURCE_TAG, "") if image else ""
 
 
 def _vhd(disk: Disk, target: VhdTarget, output: Path, emit: Emit, deadline: Deadline) -> RunOutput:
