@@ -13,9 +13,10 @@ _HEAD = """# Options
 
 """
 
-_VALUES = """The command line and inputs are stronger than the environment. An option that may be given several times is a list: one
-value a line in a variable or an input. Sizes are written like `20GiB` or `512M` (binary units), ages like `30d`, `12h`
-or `45m`; `none` is no limit.
+_VALUES = """\
+The command line and inputs are stronger than the environment. An option that may be given several times is a list:
+one value a line in a variable or an input. Sizes are written like `20GiB` or `512M` (binary units), ages like `30d`,
+`12h` or `45m`; `none` is no limit.
 """
 
 
@@ -28,13 +29,15 @@ def reference() -> str:
 def _where() -> str:
     """In which of the worlds an option can be given, and which one cannot."""
     sentences = ["Every option can be given on the command line."]
-    for where, there in (
-        ("as an environment variable", lambda option: option.variables),
-        ("as an input of the GitHub action", lambda option: option.github_input),
-        ("as an input of the Azure Pipelines task", lambda option: option.task_input),
-    ):
-        missing = sorted({option.flag for option in TABLE if not there(option)})
-        sentences.append(f"All can be given {where} too" + (f", but not {_code(missing)}." if missing else "."))
+    lacking: dict[str, set[str]] = {"an environment variable": set(), "an input of the action and of the task": set()}
+    variable, pipeline = lacking.values()
+    for option in TABLE:
+        if not option.variables:
+            variable.add(option.flag)
+        if not (option.github_input and option.task_input):
+            pipeline.add(option.flag)
+    for where, flags in lacking.items():
+        sentences.append(f"As {where} too" + (f", except {_code(sorted(flags))}." if flags else "."))
     return "\n".join(sentences) + "\n"
 
 
