@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,8 @@ from imagewright.platforms.azure.choices import Reach
 
 
 @pytest.fixture
-def world(simulator: Simulator, sdk: Sdk, tmp_path: Path) -> AzureWorld:
+def world(simulator: Simulator, sdk: Sdk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AzureWorld:
+    monkeypatch.setattr("imagewright.platforms.azure.agent_guest.POWER_SECONDS", 1.0)
     return AzureWorld(simulator, tmp_path, sdk)
 
 
@@ -39,6 +41,32 @@ def test_a_build_without_an_open_port(world: AzureWorld) -> None:
     )
     shown = " ".join(str(event) for event in world.events)
     assert "sig=" not in shown
+    assert not any(request.path.endswith("/powerOff") for request in world.simulator.requests), (
+        "the agent is gone after its deprovisioning: the guest ends by itself"
+    )
+
+
+def test_nobody_who_may_read_the_machine_reads_the_scripts(world: AzureWorld) -> None:
+    result = world.build(world.plan("echo my-password"), reach=Reach.AGENT)
+    assert result.state is RunState.SUCCEEDED, result.failure
+    scripts = [
+        request.request["properties"]
+        for request in world.simulator.requests
+        if request.method == "PUT" and "/runCommands/" in request.path
+    ]
+    assert scripts
+    code = base64.b64encode(b"my-password").decode().rstrip("=")[:-1]
+    for properties in scripts:
+        open_ = str({name: value for name, value in properties.items() if name != "protectedParameters"})
+        assert [each for each in ("my-password", code, "chmod 0755", "/tmp/script_") if each in open_] == []
+
+
+def test_a_script_that_powers_the_guest_off_is_told_apart_from_the_last(world: AzureWorld) -> None:
+    result = world.build(world.plan("sudo poweroff; sleep 60", "echo never"), reach=Reach.AGENT)
+    assert result.failure is not None
+    assert "was powered off, and not by this build" in result.failure.message
+    assert "never" not in world.lines
+    assert world.left() == set()
 
 
 def test_exit_codes_uploads_and_reboots(world: AzureWorld) -> None:

@@ -3,69 +3,81 @@ back through append blobs as they print it."""
 
 from __future__ import annotations
 
-import base64
-import contextlib
 import shlex
-from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 from imagewright.communicators.lines import Lines
 from imagewright.communicators.scripts import prepare
 from imagewright.core.actions import InstallUpdates, Reboot, Run
-from imagewright.core.clock import Clock, Deadline, fresh_name
+from imagewright.core.clock import Deadline, fresh_name
 from imagewright.core.errors import GuestError, PlatformError
 from imagewright.core.events import Stream
 from imagewright.core.ports import OutputSink
 from imagewright.core.secret import Secret
+from imagewright.engine.waiting import backoff
 from imagewright.platforms.azure import run_command
-from imagewright.platforms.azure.arm import Arm
+from imagewright.platforms.azure.arm import Arm, Json, Operation
 from imagewright.platforms.azure.login import USER
-from imagewright.platforms.azure.machine import Pulse
+from imagewright.platforms.azure.machine import Pulse, StoppedError
 from imagewright.platforms.azure.place import Place
-from imagewright.platforms.azure.polling import doze
 from imagewright.platforms.azure.run_command import Script
 from imagewright.platforms.azure.storage import Container
-
-INLINE = 24 * 1024
-"""Bytes: what is larger goes through the storage account."""
 
 LOOK_EVERY = 5
 """Looks at the output for each look at the script's state."""
 
-FETCH = """\
-if command -v curl >/dev/null 2>&1; then curl -fsS --retry 5 -o "$1" "$2"
-elif command -v wget >/dev/null 2>&1; then wget -q -O "$1" "$2"
-else python3 -c 'import sys,urllib.request as u; u.urlretrieve(sys.argv[2], sys.argv[1])' "$1" "$2"; fi
+POWER_SECONDS = 10.0
+"""How often a guest that runs a script is asked whether it still runs: the last script powers it off."""
+
+LAUNCH = f"""\
+#!/bin/sh
+# $CONTENT is where the input of $COMMAND can be read, $COMMAND what the build user shall run.
+content=$CONTENT command=$COMMAND
+unset CONTENT COMMAND
+# The agent does not survive its deprovisioning and could tell nobody how that went: the guest powers itself off.
+mkdir -p /run/imagewright && echo power_off=quick > /run/imagewright/environment || exit
+if [ -n "$content" ]; then
+  file=$(umask 077; mktemp) || exit
+  if command -v curl >/dev/null 2>&1; then curl -fsS --retry 5 -o "$file" "$content" || exit
+  elif command -v wget >/dev/null 2>&1; then wget -q -O "$file" "$content" || exit
+  else python3 -c 'import sys,urllib.request as u; u.urlretrieve(sys.argv[2], sys.argv[1])' "$file" "$content" || exit
+  fi
+  exec <"$file"
+  rm -f "$file"
+fi
+set -- runuser -s /bin/sh {USER} -c "$command"
+# Where systemd allows it, in a unit of its own: the agent takes with it what runs in its own.
+if [ -d /run/systemd/system ] && systemd-run --help 2>/dev/null | grep -q -e --collect; then
+  set -- systemd-run --quiet --collect --wait --pipe --description='a script of Imagewright' "$@"
+fi
+exec "$@"
 """
 
 
 class AgentGuest:
     """Satisfies core.ports.Guest."""
 
-    def __init__(
-        self, arm: Arm, place: Place, machine: str, container: Container, pulse: Pulse, clock: Clock
-    ) -> None:
+    def __init__(self, arm: Arm, place: Place, machine: str, container: Container, pulse: Pulse) -> None:
         self._arm = arm
         self._place = place
         self._machine = machine
         self._container = container
         self._pulse = pulse
-        self._clock = clock
         self._scripts = 0
 
     def run(self, run: Run, content: bytes, output: OutputSink, deadline: Deadline) -> int:
         self._scripts += 1
         prepared = prepare(run, content, self._scripts)
-        path = f"/tmp/script_{self._scripts}.sh"
-        receive, secrets = self._receive(prepared.content, path)
-        return self._execute(f"{receive}\n{prepared.execute}\n", secrets, output, deadline)
+        command = f"({prepared.receive}) || exit\nexec </dev/null\n{prepared.execute}"
+        return self._execute(command, prepared.content, output, deadline)
 
     def upload(self, content: bytes | Path, destination: str, mode: int, deadline: Deadline) -> None:
         data = content.read_bytes() if isinstance(content, Path) else content
-        receive, secrets = self._receive(data, destination)
+        target = shlex.quote(destination)
         said: list[str] = []
-        script = f"set -e\n{receive}\nchmod {mode:04o} {shlex.quote(destination)}\n"
-        code = self._execute(script, secrets, lambda line, _: said.append(line), deadline)
+        command = f"umask 077; rm -f {target} && cat > {target} && chmod {mode:04o} {target}"
+        code = self._execute(command, data, lambda line, _: said.append(line), deadline)
         if code != 0:
             raise GuestError(
                 f"{destination} could not be written on the guest: {' '.join(said)}",
@@ -78,9 +90,9 @@ class AgentGuest:
             "restarting the build VM",
             within,
             lambda c, k: c.compute.virtual_machines.begin_restart(self._place.group, self._machine, **k),
+            result=False,
         )
-        check = reboot.check_command or "true"
-        code = self._execute(check, (), output, within)
+        code = self._execute(reboot.check_command or "true", b"", output, within)
         if code != 0:
             raise GuestError(f"the check after the reboot ended with exit code {code}")
 
@@ -91,64 +103,66 @@ class AgentGuest:
 
     # --- inside ---
 
-    def _receive(self, content: bytes, path: str) -> tuple[str, tuple[Secret, ...]]:
-        """Shell that writes `content` to `path`, and the secrets that it needs."""
-        target = shlex.quote(path)
-        if len(content) <= INLINE:
-            text = base64.b64encode(content).decode()
-            return f"umask 077; rm -f {target}; printf %s {text} | base64 -d > {target}", ()
-        blob = f"{fresh_name()}.bin"
-        self._container.put(blob, content)
-        url = Secret("CONTENT_URL", self._container.sas(blob, write=False).reveal())
-        return f'umask 077; set -- {target} "$CONTENT_URL"; unset CONTENT_URL\n{FETCH}set --', (url,)
-
-    def _execute(self, script: str, secrets: tuple[Secret, ...], output: OutputSink, deadline: Deadline) -> int:
+    def _execute(self, command: str, content: bytes, output: OutputSink, deadline: Deadline) -> int:
+        """Run `command` as the build user with `content` as its input; its exit code, 0 if it powered the guest off."""
+        self._pulse.check()
         name = f"iw-{fresh_name(8)}"
-        streams = [
+        streams = (
             _Growing(self._container, f"{name}.out", Stream.STDOUT),
             _Growing(self._container, f"{name}.err", Stream.STDERR),
-        ]
+        )
         for each in streams:
             self._container.put_empty_log(each.blob)
-        command = Script(
-            script,
-            secrets,
-            user=USER,
+        script = Script(
+            LAUNCH,
+            self._secrets(name, f"cd\n{command}", content),
             output=self._container.sas(streams[0].blob, write=True),
             errors=self._container.sas(streams[1].blob, write=True),
             seconds=deadline.remaining(),
         )
-        run_command.start(self._arm, self._place, self._machine, name, command, deadline)
-        pauses, view, state = _pauses(), {}, ""
-        for turn in range(1 << 30):
-            more = [each.tell(output) for each in streams]
-            if turn % LOOK_EVERY == 0 or turn < LOOK_EVERY:
-                view = run_command.look(self._arm, self._place, self._machine, name, deadline)
-                state = view.get("executionState", "")
-                if state in run_command.FINISHED:
-                    break
-            self._pulse.check()
-            doze(0.2 if any(more) else next(pauses), deadline)
+        begun = run_command.start(self._arm, self._place, self._machine, name, script, deadline)
+        try:
+            view = self._followed(name, begun, streams, output, deadline)
+        except StoppedError:
+            view = None
         for each in streams:
             each.end(output)
+        if view is None:
+            return 0
         self._forget(name, deadline)
-        if state == "TimedOut":
-            deadline.check()
-            raise GuestError("the script took longer than the build may")
-        if state == "Canceled":
-            raise GuestError("the script was cancelled by somebody else")
-        return int(view.get("exitCode") or 0)
+        return _exit_code(view, deadline)
+
+    def _secrets(self, name: str, command: str, content: bytes) -> tuple[Secret, ...]:
+        secrets = (Secret("COMMAND", command),)
+        if not content:
+            return secrets
+        self._container.put(f"{name}.in", content)
+        return (*secrets, Secret("CONTENT", self._container.sas(f"{name}.in", write=False).reveal()))
+
+    def _followed(
+        self, name: str, begun: Operation, streams: tuple[_Growing, ...], output: OutputSink, deadline: Deadline
+    ) -> Json:
+        """What is known of the script when it has ended. Raises StoppedError when the guest has ended instead."""
+        pauses, looks = backoff(0.2, 1.3, 3.0), count()
+        while True:
+            more = [each.tell(output) for each in streams]
+            if begun.ended(0) and ((turn := next(looks)) < LOOK_EVERY or turn % LOOK_EVERY == 0):
+                begun.wait()
+                view = run_command.look(self._arm, self._place, self._machine, name, deadline)
+                if view.get("executionState") in run_command.FINISHED:
+                    return view
+            self._pulse.check(POWER_SECONDS)
+            deadline.wait(0.2 if any(more) else next(pauses))
 
     def _forget(self, name: str, deadline: Deadline) -> None:
         """A VM holds a few dozen run commands only."""
-        with contextlib.suppress(PlatformError):
-            self._arm.send(
-                "deleting a run command",
-                deadline,
-                lambda c, k: c.compute.virtual_machine_run_commands.begin_delete(
-                    self._place.group, self._machine, name, **k
-                ),
-            )
+        self._arm.send(
+            "deleting a run command",
+            deadline,
+            lambda c, k: c.compute.virtual_machine_run_commands.begin_delete(
+                self._place.group, self._machine, name, **k
+            ),
+        )
 
 
 class _Growing:
@@ -175,8 +189,15 @@ class _Growing:
             output(line, self._stream)
 
 
-def _pauses() -> Iterator[float]:
-    seconds = 0.2
-    while True:
-        yield seconds
-        seconds = min(3.0, seconds * 1.3)
+def _exit_code(view: Json, deadline: Deadline) -> int:
+    """A script that failed without an exit code was not run, or not to its end."""
+    state, code = view["executionState"], int(view.get("exitCode") or 0)
+    if state == "TimedOut":
+        deadline.check()
+        raise GuestError("the script took longer than the build may")
+    if state == "Canceled":
+        raise GuestError("the script was cancelled by somebody else")
+    if state == "Failed" and code == 0:
+        said = " ".join(str(view.get("executionMessage") or view.get("error") or "it does not say why").split())
+        raise GuestError(f"the VM agent could not run the script: {said}")
+    return code

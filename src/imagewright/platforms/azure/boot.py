@@ -306,9 +306,7 @@ class Boot:
                     raise
                 self._emit(Note(f"{error.message}: the guest is driven through the VM agent", Level.WARNING))
         pulse.created()
-        return AgentGuest(
-            self._arm, place, name, self._storage.staging(place, plan, owner, deadline), pulse, self._clock
-        )
+        return AgentGuest(self._arm, place, name, self._storage.staging(place, plan, owner, deadline), pulse)
 
     def _connect(self, guest: SshGuest, pulse: Pulse, deadline: Deadline) -> None:
         """The guest may answer before Azure says that it is there; when Azure has said so, it has to answer soon."""

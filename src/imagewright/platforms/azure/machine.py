@@ -44,6 +44,10 @@ class Body:
     host: str
 
 
+class StoppedError(PlatformError):
+    """The guest was powered off: from inside, or by somebody else."""
+
+
 class Pulse:
     """Whether the machine itself still runs: asked seldom, and raises with Azure's reason when it does not."""
 
@@ -56,15 +60,18 @@ class Pulse:
         self._last = clock.monotonic()
         self._spot = spot
         self.creation: Operation | None = None
+        self.stopped = False
 
-    def check(self) -> None:
-        """Cheap to call often."""
+    def check(self, every: float = LOOK_SECONDS) -> None:
+        """Cheap to call often: Azure is asked when the last answer is `every` seconds old."""
+        if self.stopped:
+            raise _stopped()
         if self.creation is not None:
             if self.creation.ended(0):
                 done, self.creation = self.creation, None
                 done.wait()
             return
-        if self._clock.monotonic() - self._last >= self._every:
+        if self._clock.monotonic() - self._last >= min(every, self._every):
             self.look()
 
     def created(self) -> None:
@@ -86,6 +93,9 @@ class Pulse:
         power = next((state for state in states if state.startswith("PowerState/")), "")
         if view is not None and power in ("", "PowerState/running", "PowerState/starting"):
             return
+        if power == "PowerState/stopped":
+            self.stopped = True
+            raise _stopped()
         what = "is gone" if view is None else f"is {power.partition('/')[2]}"
         if self._spot:
             raise MachineLostError(
@@ -93,6 +103,13 @@ class Pulse:
                 hint="build again: the build resumes from its last checkpoint; or build without --spot",
             )
         raise PlatformError(f"the build VM {what}, and not by this build", hint="somebody else stopped or deleted it")
+
+
+def _stopped() -> StoppedError:
+    return StoppedError(
+        "the build VM was powered off, and not by this build",
+        hint="a script of the template did it, or somebody else",
+    )
 
 
 class AzureMachine:
@@ -180,11 +197,15 @@ class AzureMachine:
         self._guest.close()
         self._pulse.created()
         body = self._body
-        self._arm.do(
-            "powering off the build VM",
-            deadline,
-            lambda c, k: c.compute.virtual_machines.begin_power_off(body.place.group, body.name, **k),
-        )
+        if not self._pulse.stopped:
+            self._arm.do(
+                "powering off the build VM",
+                deadline,
+                lambda c, k: c.compute.virtual_machines.begin_power_off(
+                    body.place.group, body.name, skip_shutdown=True, **k
+                ),
+                result=False,
+            )
         snapshots = self._kept(key, deadline) if key else ()
         if snapshots:
             self._done_with(deadline)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from imagewright.core.clock import Deadline
 from imagewright.core.secret import Secret
-from imagewright.platforms.azure.arm import Arm, Json
+from imagewright.platforms.azure.arm import Arm, Call, Json, Operation
 from imagewright.platforms.azure.place import Place
 
 FINISHED = frozenset({"Succeeded", "Failed", "TimedOut", "Canceled"})
@@ -14,12 +14,11 @@ FINISHED = frozenset({"Succeeded", "Failed", "TimedOut", "Canceled"})
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """What to run. `secrets` become environment variables that nobody can read back; `output` and `errors` are SAS
-    URLs of append blobs, or None; `user` is who runs it, `""`: root."""
+    """What root shall run. Whoever may read the VM may read `text`. `secrets` become environment variables that
+    nobody can read back; `output` and `errors` are SAS URLs of append blobs, or None."""
 
     text: str
     secrets: tuple[Secret, ...] = ()
-    user: str = ""
     output: Secret | None = None
     errors: Secret | None = None
     seconds: float = 600.0
@@ -27,12 +26,14 @@ class Script:
 
 def run(arm: Arm, place: Place, machine: str, name: str, script: Script, deadline: Deadline) -> None:
     """Run `script` to its end. Raises PlatformError with what the agent says when it fails."""
-    _put(arm, place, machine, name, script, deadline, wait=True)
+    call = _put(place, machine, name, script, deadline, wait=True)
+    arm.do("running a script in the guest", deadline, call, result=False)
 
 
-def start(arm: Arm, place: Place, machine: str, name: str, script: Script, deadline: Deadline) -> None:
-    """Begin `script` and return when it runs; `look` says how it goes."""
-    _put(arm, place, machine, name, script, deadline, wait=False)
+def start(arm: Arm, place: Place, machine: str, name: str, script: Script, deadline: Deadline) -> Operation:
+    """Begin `script`. The operation ends when the agent has told that it runs; `look` says how it goes."""
+    call = _put(place, machine, name, script, deadline, wait=False)
+    return arm.begin("running a script in the guest", deadline, call, result=False)
 
 
 def look(arm: Arm, place: Place, machine: str, name: str, deadline: Deadline) -> Json:
@@ -48,7 +49,7 @@ def look(arm: Arm, place: Place, machine: str, name: str, deadline: Deadline) ->
     return view
 
 
-def _put(arm: Arm, place: Place, machine: str, name: str, script: Script, deadline: Deadline, *, wait: bool) -> None:
+def _put(place: Place, machine: str, name: str, script: Script, deadline: Deadline, *, wait: bool) -> Call:
     properties: dict[str, object] = {
         "source": {"script": script.text},
         "protectedParameters": [{"name": each.name, "value": each.reveal()} for each in script.secrets],
@@ -56,16 +57,10 @@ def _put(arm: Arm, place: Place, machine: str, name: str, script: Script, deadli
         "asyncExecution": not wait,
         "treatFailureAsDeploymentFailure": wait,
     }
-    if script.user:
-        properties["runAsUser"] = script.user
     if script.output is not None:
         properties["outputBlobUri"] = script.output.reveal()
     if script.errors is not None:
         properties["errorBlobUri"] = script.errors.reveal()
-    arm.do(
-        "running a script in the guest",
-        deadline,
-        lambda c, k: c.compute.virtual_machine_run_commands.begin_create_or_update(
-            place.group, machine, name, place.body(properties), **k
-        ),
+    return lambda c, k: c.compute.virtual_machine_run_commands.begin_create_or_update(
+        place.group, machine, name, place.body(properties), **k
     )

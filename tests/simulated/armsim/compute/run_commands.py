@@ -24,6 +24,7 @@ from armsim.problems import ArmError
 from armsim.world import Resource
 
 LIMIT = 4096
+HANDLER = "/var/lib/waagent/run-command-handler"
 
 
 def run_action(kind: Machines, call: Call, machine: Resource) -> Answer:
@@ -142,10 +143,9 @@ class Execution:
         if self.sandbox is None:
             self.view |= {"executionState": "Succeeded", "endTime": stamp()}
             return
-        user = self.properties.get("runAsUser")
-        wrapped = ["su", user, "-c", self._script()] if user else ["/bin/sh", "-c", self._script()]
+        wrapped = self.sandbox.inside("env", "ARMSIM_AGENT=1", "/bin/bash", "-c", self._script())
         self._process = subprocess.Popen(
-            self.sandbox.inside(*wrapped), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            wrapped, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
         readers = [
             threading.Thread(
@@ -165,6 +165,8 @@ class Execution:
             code = -1
         for reader in readers:
             reader.join()
+        if not self._handler_lives():
+            return
         state = (
             "Canceled"
             if self._canceled
@@ -182,7 +184,13 @@ class Execution:
         if self._process is not None and self._process.poll() is None:
             self._process.kill()
 
+    def _handler_lives(self) -> bool:
+        """Whether anybody is left in the guest who could tell how it went."""
+        assert self.sandbox is not None
+        return self.sandbox.alive and self.sandbox.execute(f"test -d {HANDLER}")[0] == 0
+
     def _script(self) -> str:
+        """As the handler does: named parameters are its environment, which sudo does not hand on to another user."""
         source = self.properties["source"]
         given = [*(self.properties.get("parameters") or []), *(self.properties.get("protectedParameters") or [])]
         text: str | None = source.get("script")
@@ -191,10 +199,14 @@ class Execution:
             fetched = self._blob(uri).download_blob().readall()
             text = fetched.decode()
         named = {item["name"]: item["value"] for item in given if item.get("name")}
-        if text.startswith("#!"):  # as the agent does: the script is a file, its first line counts
-            encoded = base64.b64encode(text.encode()).decode()
-            text = f"f=$(mktemp) && echo {encoded} | base64 -d >$f && chmod 700 $f && exec $f"
-        return _exports(named) + text
+        encoded = base64.b64encode(text.encode()).decode()
+        user = self.properties.get("runAsUser")
+        run = f"chown {shlex.quote(user)} $f && exec sudo -n -u {shlex.quote(user)} $f" if user else "exec $f"
+        place = "/tmp" if user else HANDLER
+        make = (
+            f"mkdir -p {HANDLER}; f=$(mktemp {place}/script.XXXXXX) && echo {encoded} | base64 -d >$f && chmod 500 $f"
+        )
+        return f"{make} && {_exports(named)}{run}"
 
     def _pump(self, stream: IO[bytes], name: str, uri: str | None) -> None:
         blob = self._blob(uri) if uri else None

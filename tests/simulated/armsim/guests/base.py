@@ -57,6 +57,16 @@ case " $* " in
     *force*) ;;
     *) printf 'Do you want to proceed (y/n)? '; read -r answer; [ "$answer" = y ] || exit 1 ;;
 esac
+# The agent stops first, and with it its handlers and all that they run; what runs in a unit of its own stays.
+rm -rf /var/lib/waagent/run-command-handler
+top=$$ chain=
+while :; do
+    chain="$chain $top"
+    while read -r name value; do [ "$name" != PPid: ] || above=$value; done <"/proc/$top/status"
+    [ "$above" -gt 1 ] || break
+    top=$above
+done
+! tr '\0' '\n' <"/proc/$top/environ" | grep -qx ARMSIM_AGENT=1 || kill -KILL $chain
 rm -f /etc/ssh/ssh_host_* /etc/sudoers.d/90-cloud-init-users /root/.bash_history
 sed -i 's/^root:[^:]*:/root:!:/' /etc/shadow
 case " $* " in *+user*)
@@ -71,9 +81,23 @@ case "$0 $*" in
     *reboot*|*shutdown*\ -r*) verb=reboot ;;
     *poweroff*|*halt*|*shutdown*) verb=poweroff ;;
     *is-system-running*) echo running; exit 0 ;;
+    *systemctl\ restart\ ssh*) pkill -HUP -o -x sshd; exit 0 ;;
     *) exit 0 ;;
 esac
 (sleep 0.2; echo "$verb" >/run/power) >/dev/null 2>&1 </dev/null &
+"""
+
+SYSTEMD_RUN = r"""#!/bin/sh
+# A transient unit: no child of its caller, no heir of its environment. Waits, and ends as it ends.
+[ "$1" != --help ] || { echo "--collect --pipe --wait"; exit 0; }
+while :; do case "$1" in -*) shift ;; *) break ;; esac; done
+place=$(mktemp -d /run/unit.XXXXXX) && mkfifo "$place/status" || exit
+unit='place=$1; shift; env -i -C / PATH="$PATH" LANG="$LANG" "$@"; echo $? >"$place/status"'
+exec 3<&0
+(setsid env -u ARMSIM_AGENT sh -c "$unit" sh "$place" "$@" <&3 &)
+read -r status <"$place/status"
+rm -rf "$place"
+exit "$status"
 """
 
 CLOUD_INIT = r"""#!/bin/sh
@@ -111,6 +135,7 @@ def make(folder: Path, authority: Path) -> None:
     for name in ("reboot", "poweroff", "halt", "shutdown"):
         _write(folder / "usr/sbin" / name, POWER, 0o755)
     _write(folder / "usr/bin/systemctl", POWER, 0o755)
+    _write(folder / "usr/bin/systemd-run", SYSTEMD_RUN, 0o755)
     bundle = Path("/etc/ssl/certs/ca-certificates.crt")
     known = bundle.read_bytes() if bundle.exists() else b""
     _write(folder / "etc/ssl/certs/ca-certificates.crt", (known + authority.read_bytes()).decode())
