@@ -167,6 +167,16 @@ class Platform(Protocol):
 
 
 @runtime_checkable
+class Begins(Protocol):
+    """A platform whose deletions are requests that end by themselves."""
+
+    def begin_deletions(self, owned: Sequence[Owned], deadline: Deadline) -> None:
+        """Send what can go at once; with seconds left that is all of it. Raises nothing: `delete` is called for each
+        later, and says what came of it."""
+        ...
+
+
+@runtime_checkable
 class Closes(Protocol):
     """A platform that holds connections."""
 

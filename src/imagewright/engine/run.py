@@ -34,7 +34,7 @@ from imagewright.core.events import (
     StepStarted,
 )
 from imagewright.core.plan import ExactSource, OnError, Plan, Step
-from imagewright.core.ports import Ends, Machine, Platform, Staging
+from imagewright.core.ports import Begins, Ends, Machine, Platform, Staging
 from imagewright.core.result import (
     BuildResult,
     Failure,
@@ -72,7 +72,8 @@ def build(
     running = _Build(plan, platform, staging, emit, clock, policy)
     started, from_ = clock.now(), clock.monotonic()
     emit(BuildStarted(build_id, plan.name, platform.name))
-    scope = Scope(ledger, platform.delete, emit, clock)
+    begin = platform.begin_deletions if isinstance(platform, Begins) else None
+    scope = Scope(ledger, platform.delete, emit, clock, begin)
     state, failure = running.run(scope)
     result = BuildResult(
         build_id=build_id,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import TracebackType
 
 from imagewright.core.clock import Clock, Deadline
@@ -18,6 +18,8 @@ CANCELLED_SECONDS = 4.0
 `imagewright cleanup`."""
 
 Delete = Callable[[Owned, Deadline], None]
+Begin = Callable[[Sequence[Owned], Deadline], None]
+"""Sends deletions that `Delete` waits for later, as core.ports.Begins."""
 
 
 class Scope:
@@ -27,9 +29,10 @@ class Scope:
     the build. What was meant to stay (`keep`) stays in the ledger and is listed in `kept`.
     """
 
-    def __init__(self, ledger: Ledger, delete: Delete, emit: Emit, clock: Clock) -> None:
+    def __init__(self, ledger: Ledger, delete: Delete, emit: Emit, clock: Clock, begin: Begin | None = None) -> None:
         self._ledger = ledger
         self._delete = delete
+        self._begin = begin
         self._emit = emit
         self._clock = clock
         self._lock = threading.Lock()
@@ -66,15 +69,16 @@ class Scope:
             raise
 
     def _delete_all(self, seconds: float) -> None:
-        """Delete what is owned, last first, within `seconds`.
+        """Delete what is owned, last first, within `seconds`; with few of them, what can be sent is sent at once.
 
         A first signal meanwhile is raised. Call again then, with less time: what was being deleted is deleted once
         more, and what is gone already is no error.
         """
         deadline = Deadline.after(self._clock, seconds, "the clean-up", "run `imagewright cleanup` to finish it")
-        for owned in reversed(tuple(self._owned)):
-            if owned in self.left_behind:
-                continue
+        doomed = [owned for owned in reversed(self._owned) if owned not in self.left_behind]
+        if self._begin is not None and seconds <= CANCELLED_SECONDS:
+            self._begin(doomed, deadline)
+        for owned in doomed:
             try:
                 self._delete(owned, deadline)
             except (ImagewrightError, OSError) as reason:

@@ -147,6 +147,21 @@ def test_a_cancelled_build_has_seconds_for_its_deletes(setting: Setting) -> None
     assert setting.pending() == (ONE, TWO)
 
 
+def test_a_cancelled_build_sends_all_its_deletions_before_it_looks_after_one(setting: Setting) -> None:
+    begun: list[Owned] = []
+    things = Things(lambda owned, attempt: setting.clock.wait(3.0))
+    scope = Scope(
+        setting.ledger, things.delete, setting.events.append, setting.clock, lambda owned, _: begun.extend(owned)
+    )
+    with pytest.raises(CancelledError):
+        end(scope, CancelledError("cancelled by SIGINT"))
+    assert begun == [THREE, TWO, ONE]
+    begun.clear()
+    with pytest.raises(CustomizationError):
+        end(scope, CustomizationError("step 2 failed"))
+    assert begun == [], "with time, they go in their order"
+
+
 def test_a_signal_during_the_clean_up_shortens_it_and_ends_the_build_as_cancelled(setting: Setting) -> None:
     """A real signal while TWO is being deleted: TWO is tried again, ONE still goes, nothing is left behind."""
 

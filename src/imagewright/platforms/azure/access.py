@@ -11,7 +11,7 @@ from imagewright.core.errors import PlatformError
 from imagewright.core.ownership import Owned, Owner
 from imagewright.core.resource_id import ResourceId, parse_resource_id
 from imagewright.core.secret import Secret
-from imagewright.platforms.azure.arm import Arm, Json
+from imagewright.platforms.azure.arm import Arm, Call, Json
 from imagewright.platforms.azure.clients import Clients
 
 ACCESS = "disk-access"
@@ -41,12 +41,12 @@ def granted(arm: Arm, resource: str, owner: Owner, deadline: Deadline, *, write:
 
 
 def revoke(arm: Arm, resource: str, deadline: Deadline) -> None:
+    arm.do(f"giving up the access to {_parsed(resource).name}", deadline, revocation(resource), result=False)
+
+
+def revocation(resource: str) -> Call:
     found = _parsed(resource)
-    arm.do(
-        f"giving up the access to {found.name}",
-        deadline,
-        lambda c, k: _operations(c, found).begin_revoke_access(found.resource_group, found.name, **k),
-    )
+    return lambda c, k: _operations(c, found).begin_revoke_access(found.resource_group, found.name, **k)
 
 
 def _operations(clients: Clients, found: ResourceId) -> Any:

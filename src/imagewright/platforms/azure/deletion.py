@@ -1,18 +1,19 @@
 """Deleting what builds own in Azure: a group whole, a single resource, or one build's things in somebody's group.
 
-With little time left (a cancelled build) the request is sent and nobody waits for its end: `cleanup` looks later.
+Deletions are requests that end by themselves: they can be sent at once and waited for later. With little time left (a
+cancelled build) nobody waits: `cleanup` looks whether they are gone.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from imagewright.core.clock import Deadline
-from imagewright.core.errors import PlatformError
+from imagewright.core.errors import ImagewrightError, PlatformError
 from imagewright.core.ownership import Owned
 from imagewright.core.resource_id import ResourceId, parse_resource_id
-from imagewright.platforms.azure import errors, names
+from imagewright.platforms.azure import access, errors, names, vhd_blob
 from imagewright.platforms.azure.arm import Arm, Call, Json, Operation, together
 
 GROUP = "resource-group"
@@ -22,6 +23,12 @@ BUILD = "build-in-group"
 
 HURRY = 15.0
 """With less than so many seconds left, deletions are sent and not waited for."""
+
+MARGIN = 0.5
+"""Seconds of a hurry that are kept for saying what came of it."""
+
+FORCED = "Microsoft.Compute/virtualMachines"
+"""What of a group is not shut down first."""
 
 ORDER = (
     ("Microsoft.Compute/virtualMachines",),
@@ -40,102 +47,149 @@ ORDER = (
 class Deletion:
     def __init__(self, arm: Callable[[], Arm]) -> None:
         self._arm = arm
-        self._begun: dict[str, Operation] = {}
+        self._begun: dict[Owned, Operation | ImagewrightError] = {}
         self._lock = threading.Lock()
 
-    def begin(self, owned: Owned, deadline: Deadline) -> None:
-        """Send the deletion of a group now; `delete` waits for its end later."""
-        group = _id(owned).resource_group
-        with self._lock:
-            self._begun[owned.id] = self._at(owned).begin(
-                f"deleting the resource group {group}",
-                deadline,
-                lambda c, k: c.resources.resource_groups.begin_delete(group, **k),
-            )
+    def begin(self, owned: Sequence[Owned], deadline: Deadline) -> None:
+        """Send deletions now, groups first; `delete` waits for the end of each, or says why it could not be sent.
+
+        With time, only groups are begun: the rest goes in an order. In a hurry all go at once.
+        """
+        hurry = deadline.remaining() < HURRY
+        threads = [
+            threading.Thread(target=self._begin, args=(each, deadline), name="delete", daemon=True)
+            for each in sorted(owned, key=lambda each: each.kind != GROUP)
+            if (hurry or each.kind == GROUP) and not isinstance(self._begun.get(each), Operation)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(max(0.0, deadline.remaining() - MARGIN))
 
     def delete(self, owned: Owned, deadline: Deadline) -> None:
         """Raises PlatformError when it could not be deleted, or when there was no time to see it gone."""
+        with self._lock:
+            begun = self._begun.pop(owned, None)
         try:
-            match owned.kind:
-                case "resource-group":
-                    self._group(owned, deadline)
-                case "empty-resource-group":
-                    self._empty_group(owned, deadline)
-                case "build-in-group":
-                    self._build(owned, deadline)
-                case _:
-                    self._one(self._at(owned), owned.id, deadline)
+            if deadline.remaining() < HURRY:
+                raise begun if isinstance(begun, ImagewrightError) else _sent(owned)
+            if isinstance(begun, Operation):
+                begun.wait()
+            else:
+                self._delete(owned, deadline)
         except PlatformError as error:
             if not errors.is_gone(error):
                 raise
 
-    def _at(self, owned: Owned) -> Arm:
-        return self._arm().at(_id(owned).subscription)
+    # --- to send and not to wait ---
 
-    def _group(self, owned: Owned, deadline: Deadline) -> None:
-        name = _id(owned).resource_group
-        doing = f"deleting the resource group {name}"
-
-        def call(c: object, k: Json) -> object:
-            return c.resources.resource_groups.begin_delete(name, **k)  # type: ignore[attr-defined]
-
+    def _begin(self, owned: Owned, deadline: Deadline) -> None:
+        begun: Operation | ImagewrightError
+        try:
+            begun = self._operation(owned, deadline)
+        except ImagewrightError as error:
+            begun = error
         with self._lock:
-            begun = self._begun.pop(owned.id, None)
-        if begun is None and deadline.remaining() < HURRY:
-            self._at(owned).send(doing, deadline, call)
-        if deadline.remaining() < HURRY:
-            raise _sent(owned)
-        if begun is not None:
-            begun.wait()
-        else:
-            self._at(owned).do(doing, deadline, call)
+            self._begun[owned] = begun
+
+    def _operation(self, owned: Owned, deadline: Deadline) -> Operation:
+        match owned.kind:
+            case "resource-group":
+                return self._at(owned).begin(_doing(owned.id), deadline, _group(owned), result=False)
+            case "empty-resource-group":
+                raise _sent(owned)  # whether it is empty is seen when the rest is gone
+            case "build-in-group":
+                return self._send_build(owned, deadline)
+            case access.ACCESS:
+                call = access.revocation(owned.id)
+            case vhd_blob.BLOB:
+                vhd_blob.delete(self._arm(), owned.id)
+                return Operation(f"deleting {owned}", None)
+            case _:
+                call = _call(owned.id)
+        return self._at(owned).begin(_doing(owned.id), deadline, call, result=False)
+
+    def _send_build(self, owned: Owned, deadline: Deadline) -> Operation:
+        """What is still in use when its turn comes is left to the clean-up."""
+        arm = self._at(owned)
+        for line in self._lines(owned, deadline):
+            for each in line:
+                try:
+                    arm.send(_doing(each), deadline, _call(each))
+                except PlatformError as error:
+                    if not errors.is_gone(error):
+                        raise
+        return Operation(f"deleting {owned}", None)
+
+    # --- to wait until it is gone ---
+
+    def _delete(self, owned: Owned, deadline: Deadline) -> None:
+        match owned.kind:
+            case "resource-group":
+                self._at(owned).do(_doing(owned.id), deadline, _group(owned), result=False)
+            case "empty-resource-group":
+                self._empty_group(owned, deadline)
+            case "build-in-group":
+                for line in self._lines(owned, deadline):
+                    if line:
+                        together(*(lambda each=each: self._one(each, deadline) for each in line))
+            case access.ACCESS:
+                access.revoke(self._at(owned), owned.id, deadline)
+            case vhd_blob.BLOB:
+                vhd_blob.delete(self._arm(), owned.id)
+            case _:
+                self._one(owned.id, deadline)
+
+    def _at(self, owned: Owned) -> Arm:
+        return self._arm().at(_id(owned.id).subscription)
 
     def _empty_group(self, owned: Owned, deadline: Deadline) -> None:
         """A group that was made to hold what outlives builds; it goes only if nothing came into it."""
-        name = _id(owned).resource_group
+        group = _id(owned.id).resource_group
         inside = self._at(owned).all(
-            f"looking into {name}",
+            f"looking into {group}",
             deadline,
-            lambda c, k: c.resources.resources.list_by_resource_group(name, top=1, **k),
+            lambda c, k: c.resources.resources.list_by_resource_group(group, top=1, **k),
         )
         if not inside:
-            self._group(owned, deadline)
+            self._at(owned).do(_doing(owned.id), deadline, _group(owned), result=False)
 
-    def _build(self, owned: Owned, deadline: Deadline) -> None:
-        group, arm = _id(owned).resource_group, self._at(owned)
+    def _lines(self, owned: Owned, deadline: Deadline) -> list[list[str]]:
+        """The ids of what one build made in a group, as ORDER has it; last what it does not know."""
+        group = _id(owned.id).resource_group
         query = f"tagName eq '{names.BUILD}' and tagValue eq '{owned.detail}'"
-        inside = arm.all(
+        inside: list[Json] = self._at(owned).all(
             f"looking for what the build left in {group}",
             deadline,
             lambda c, k: c.resources.resources.list_by_resource_group(group, filter=query, **k),
         )
-        for line in ORDER:
-            kinds = {kind.lower() for kind in line}
-            ids = [each["id"] for each in inside if each["type"].lower() in kinds]
-            if ids:
-                together(*(lambda each=each: self._one(arm, each, deadline) for each in ids))
-        known = {kind.lower() for line in ORDER for kind in line}
-        for each in inside:
-            if each["type"].lower() not in known and "/" not in each["type"].partition("/")[2]:
-                self._one(arm, each["id"], deadline)
+        known = [{kind.lower() for kind in line} for line in ORDER]
+        lines = [[each["id"] for each in inside if each["type"].lower() in line] for line in known]
+        others = [each for each in inside if not any(each["type"].lower() in line for line in known)]
+        return [*lines, [each["id"] for each in others if "/" not in each["type"].partition("/")[2]]]
 
-    def _one(self, arm: Arm, resource: str, deadline: Deadline) -> None:
-        found = parse_resource_id(resource)
-        call = _call(found) if found else None
-        if found is None or call is None:
-            raise PlatformError(f"{resource} is nothing that Imagewright makes", hint="delete it by hand")
-        doing = f"deleting {found.type.rpartition('/')[2]} {found.name}"
+    def _one(self, resource: str, deadline: Deadline) -> None:
         try:
-            if deadline.remaining() < HURRY:
-                arm.send(doing, deadline, call)
-                raise _sent(Owned("azure", RESOURCE, resource))
-            arm.do(doing, deadline, call)
+            self._arm().at(_id(resource).subscription).do(_doing(resource), deadline, _call(resource), result=False)
         except PlatformError as error:
             if not errors.is_gone(error):
                 raise
 
 
-def _call(found: ResourceId) -> Call | None:
+def _doing(resource: str) -> str:
+    found = _id(resource)
+    if not found.type:
+        return f"deleting the resource group {found.resource_group}"
+    return f"deleting {found.type.rpartition('/')[2]} {found.name}"
+
+
+def _group(owned: Owned) -> Call:
+    name = _id(owned.id).resource_group
+    return lambda c, k: c.resources.resource_groups.begin_delete(name, force_deletion_types=FORCED, **k)
+
+
+def _call(resource: str) -> Call:
+    found = _id(resource)
     group, held = found.resource_group, found.names
 
     def storage(c: object, k: Json) -> object:
@@ -167,7 +221,10 @@ def _call(found: ResourceId) -> Call | None:
         ),
         "microsoft.storage/storageaccounts": storage,
     }
-    return calls.get(found.type.lower())
+    call = calls.get(found.type.lower())
+    if call is None:
+        raise PlatformError(f"{resource} is nothing that Imagewright makes", hint="delete it by hand")
+    return call
 
 
 def _sent(owned: Owned) -> PlatformError:
@@ -176,8 +233,8 @@ def _sent(owned: Owned) -> PlatformError:
     )
 
 
-def _id(owned: Owned) -> ResourceId:
-    found = parse_resource_id(owned.id)
+def _id(resource: str) -> ResourceId:
+    found = parse_resource_id(resource)
     if found is None:
-        raise PlatformError(f"{owned.id} is not a resource id", hint="the ledger was changed by hand?")
+        raise PlatformError(f"{resource} is not a resource id", hint="the ledger was changed by hand?")
     return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
 from typing import assert_never
@@ -29,7 +29,7 @@ from imagewright.core.plan import (
 from imagewright.core.ports import SOURCE_TAG
 from imagewright.core.result import RunOutput
 from imagewright.platforms import Settings
-from imagewright.platforms.azure import access, gallery, managed_image, preflight, sources, upload, vhd_blob
+from imagewright.platforms.azure import gallery, managed_image, preflight, sources, upload, vhd_blob
 from imagewright.platforms.azure.arm import Arm
 from imagewright.platforms.azure.boot import Boot
 from imagewright.platforms.azure.checkpoints import DISK, MACHINE, Checkpoints
@@ -185,7 +185,7 @@ class AzurePlatform:
             return
         owned = self._group.close()
         if owned is not None and owned.kind == GROUP:
-            self._deletion.begin(owned, deadline)
+            self._deletion.begin([owned], deadline)
 
     # --- disks and images ---
 
@@ -243,21 +243,9 @@ class AzurePlatform:
             case _:
                 assert_never(target)
 
+    def begin_deletions(self, owned: Sequence[Owned], deadline: Deadline) -> None:
+        """Satisfies core.ports.Begins."""
+        self._deletion.begin(owned, deadline)
+
     def delete(self, owned: Owned, deadline: Deadline) -> None:
-        match owned.kind:
-            case vhd_blob.BLOB:
-                vhd_blob.delete(self._arm, owned.id)
-            case access.ACCESS:
-                self._forgiving(lambda: access.revoke(self._arm, owned.id, deadline))
-            case _:
-                self._deletion.delete(owned, deadline)
-
-    @staticmethod
-    def _forgiving(call: Callable[[], None]) -> None:
-        from imagewright.platforms.azure.errors import is_gone
-
-        try:
-            call()
-        except PlatformError as error:
-            if not is_gone(error):
-                raise
+        self._deletion.delete(owned, deadline)

@@ -63,8 +63,12 @@ def copy(
 
 
 def delete(arm: Arm, url: str) -> None:
+    """A blob that is still being copied to cannot be deleted: the copy is given up first."""
     client = _client(arm, url)
     try:
+        copy_ = _call("looking after a copy", client.get_blob_properties).copy
+        if copy_.status == "pending":
+            _call("giving up a copy", lambda: client.abort_copy(copy_.id))
         _call("deleting a blob that was not finished", client.delete_blob)
     except PlatformError as error:
         if not errors.is_gone(error):
