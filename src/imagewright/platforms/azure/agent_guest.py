@@ -104,7 +104,7 @@ class AgentGuest:
     # --- inside ---
 
     def _execute(self, command: str, content: bytes, output: OutputSink, deadline: Deadline) -> int:
-        """Run `command` as the build user with `content` as its input; its exit code, 0 if it powered the guest off."""
+        """Run `command` as the build user, `content` as its input; its exit code, 0 if it powered the guest off."""
         self._pulse.check()
         name = f"iw-{fresh_name(8)}"
         streams = (
