@@ -65,8 +65,8 @@ def _checked(file: str, options: Options, stdin: bytes) -> FileReport:
         overrides=dict(options.overrides),
         context=_context(options),
     )
-    names = tuple(str(template.name) or Path(file).stem for template in checked.templates)
-    return FileReport(file, names, checked.diagnostics)
+    names = tuple(checked.mask(str(template.name)) or Path(file).stem for template in checked.templates)
+    return FileReport(file, names, checked.diagnostics, checked.mask)
 
 
 # --- plan and build ---
@@ -89,13 +89,14 @@ def plan(
     clock = clock or SystemClock()
     planned = _planned(options, show, stdin, prepare, directory)
     with borrowed(_home(options), _build_id(clock)) as place:
-        return explain(
+        report = explain(
             planned,
             platform=_platform(options, place.path, show, clock, sign_in),
             staging=_staging(place),
             policy=_policy(options),
             deadline=Deadline.after(clock, PLAN_SECONDS, "the plan"),
         )
+    return show.masked(report)
 
 
 def build(
@@ -215,14 +216,19 @@ def _compiled(
 ) -> tuple[Plan, tuple[Diagnostic, ...]]:
     from imagewright.template import plans
 
-    found, warnings = plans(
-        options.template,
-        text=_given(options.template, stdin),
-        parameters_file=str(options.parameters) if options.parameters else None,
-        overrides=dict(options.overrides),
-        context=_build_context(options),
-        directory=directory,
-    )
+    try:
+        found, warnings = plans(
+            options.template,
+            text=_given(options.template, stdin),
+            parameters_file=str(options.parameters) if options.parameters else None,
+            overrides=dict(options.overrides),
+            context=_build_context(options),
+            directory=directory,
+        )
+    except TemplateError as error:
+        if learn is not None:
+            learn(error.mask)
+        raise
     if learn is not None:
         for each in found:
             learn(each.mask)
@@ -439,7 +445,10 @@ def _context(options: Options) -> ArmContext:
     from imagewright.template import ArmContext
 
     return ArmContext(
-        subscription_id=options.subscription, resource_group=options.resource_group, location=options.location
+        subscription_id=options.subscription,
+        resource_group=options.resource_group,
+        location=options.location,
+        cloud=options.cloud or "",
     )
 
 

@@ -27,6 +27,7 @@ from enum import StrEnum
 from typing import ClassVar
 
 from imagewright.core.origin import Origin
+from imagewright.core.secret import Mask
 
 
 class Severity(StrEnum):
@@ -62,14 +63,17 @@ class ImagewrightError(Exception):
 
 
 class TemplateError(ImagewrightError):
+    """`mask` takes out of the user's files what must not be shown of them."""
+
     exit_code = 2
 
-    def __init__(self, diagnostics: Sequence[Diagnostic]) -> None:
+    def __init__(self, diagnostics: Sequence[Diagnostic], mask: Mask | None = None) -> None:
         errors = [found for found in diagnostics if found.severity is Severity.ERROR]
         first = errors[0] if errors else diagnostics[0]
         more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
         super().__init__(f"{first.message}{more}", hint=first.hint, origin=first.origin)
         self.diagnostics = tuple(diagnostics)
+        self.mask = mask or Mask()
 
 
 class OptionsError(ImagewrightError):

@@ -7,15 +7,17 @@ from enum import StrEnum
 
 from imagewright.core.errors import Diagnostic, Severity
 from imagewright.core.ownership import Owned
+from imagewright.core.secret import Mask
 
 
 @dataclass(frozen=True, slots=True)
 class FileReport:
-    """What `validate` found in one file. `templates` are the names of its image templates."""
+    """What `validate` found in one file. `templates` are the names of its image templates; `mask` hides secrets."""
 
     file: str
     templates: tuple[str, ...]
     diagnostics: tuple[Diagnostic, ...]
+    mask: Mask = Mask()
 
     @property
     def valid(self) -> bool:

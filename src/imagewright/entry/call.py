@@ -24,6 +24,7 @@ from imagewright.render.redact import Redact
 
 if TYPE_CHECKING:
     from imagewright.app import Prepare
+    from imagewright.core.report import FileReport
 
 
 class Call:
@@ -81,7 +82,7 @@ class Call:
         """One leg for each image template; nothing is asked of a platform."""
         from imagewright.render import matrix
 
-        reports = app.validate(self.options, stdin=self.stdin)
+        reports = self._checked()
         if not all(report.valid for report in reports):
             raise TemplateError(tuple(found for report in reports for found in report.diagnostics))
         legs = matrix.legs(reports)
@@ -92,13 +93,19 @@ class Call:
     def _validate(self) -> int:
         from imagewright.render import report_json, report_text
 
-        reports = app.validate(self.options, stdin=self.stdin)
+        reports = self._checked()
         if self.options.report is ReportFormat.JSON:
             self._json(report_json.validated(reports))
         else:
             self.excerpts.paint = self.console.paint(self.options.color, self.console.out)
             self.console.data(report_text.validated(reports, self.excerpts, quiet=self.options.quiet))
         return 0 if all(report.valid for report in reports) else TemplateError.exit_code
+
+    def _checked(self) -> tuple[FileReport, ...]:
+        reports = app.validate(self.options, stdin=self.stdin)
+        for report in reports:
+            self.show.learn(report.mask)
+        return reports
 
     def _cleanup(self) -> int:
         from imagewright.render.report_text import cleaned

@@ -45,15 +45,15 @@ class Excerpts:
     def place(self, origin: Origin) -> list[str]:
         """`--> file:line:column pointer` and, where the line is known, the lines around it."""
         where = defuse(str(origin) + (f"  {origin.pointer}" if origin.pointer else ""))
-        lines = self._lines_of(origin.file)
+        lines = () if origin.private else self._lines_of(origin.file)
         if not 0 < origin.line <= len(lines):
             return [f"  --> {where}"]
         first, last = max(1, origin.line - BEFORE), min(len(lines), origin.line + AFTER)
         gutter = len(str(last))
         shown = [f"{' ' * gutter} --> {where}", self.paint.faint(f"{' ' * gutter} |")]
         for number in range(first, last + 1):
-            text, marker = _cut(lines[number - 1], origin if number == origin.line else None)
-            shown.append(f"{self.paint.faint(f'{number:>{gutter}} |')} {defuse(self._mask(text))}".rstrip())
+            text, marker = self._cut(lines[number - 1], origin if number == origin.line else None)
+            shown.append(f"{self.paint.faint(f'{number:>{gutter}} |')} {defuse(text)}".rstrip())
             if marker:
                 shown.append(f"{self.paint.faint(f'{chr(32) * gutter} |')} {self.paint.error(marker)}")
         return shown
@@ -63,6 +63,25 @@ class Excerpts:
             return []
         first, *more = self.shown(hint)
         return [f"{self.paint.hint('hint')}: {first}", *more]
+
+    def _cut(self, line: str, origin: Origin | None) -> tuple[str, str]:
+        """The part of a line that is shown, and its marker under the origin. One in a secret covers its name."""
+        text = self._visible(line)
+        column = origin.column if origin and origin.column else 1
+        start = _shared(text, self._visible(line[: column - 1]))
+        end = _shared(text, self._visible(line[: column - 1 + (origin.length if origin else 1)]))
+        if len(text) > WIDTH:
+            skip = max(0, min(start - WIDTH // 3, len(text) - WIDTH))
+            left, right = "…" if skip else "", "…" if skip + WIDTH < len(text) else ""
+            text = left + text[skip : skip + WIDTH] + right
+            start, end = start - skip + len(left), end - skip + len(left)
+        if origin is None or not origin.column:
+            return text, ""
+        return text, " " * start + "^" * max(1, min(end, len(text)) - start)
+
+    def _visible(self, line: str) -> str:
+        """`line` without secrets. A tab is as wide as four spaces."""
+        return self._mask(line).replace("\t", "    ")
 
     def _lines_of(self, file: str) -> tuple[str, ...]:
         if file not in self._files:
@@ -88,18 +107,8 @@ def _lines(content: bytes) -> tuple[str, ...]:
     return tuple(line.removesuffix("\r") for line in text.removesuffix("\n").split("\n"))
 
 
-def _cut(line: str, origin: Origin | None) -> tuple[str, str]:
-    """The part of a line that is shown and, under the origin, its marker. A tab is as wide as four spaces."""
-    column = origin.column if origin and origin.column else 1
-    before = line[: column - 1].replace("\t", "    ")
-    text = before + line[column - 1 :].replace("\t", "    ")
-    marker_at = len(before)
-    if len(text) > WIDTH:
-        start = max(0, min(marker_at - WIDTH // 3, len(text) - WIDTH))
-        cut = text[start : start + WIDTH]
-        left, right = "…" if start else "", "…" if start + WIDTH < len(text) else ""
-        text, marker_at = left + cut + right, marker_at - start + len(left)
-    if origin is None or not origin.column:
-        return text, ""
-    length = max(1, min(origin.length, len(text) - marker_at))
-    return text, " " * marker_at + "^" * length
+def _shared(one: str, other: str) -> int:
+    """How many characters both begin with."""
+    return next(
+        (at for at, pair in enumerate(zip(one, other, strict=False)) if pair[0] != pair[1]), min(len(one), len(other))
+    )

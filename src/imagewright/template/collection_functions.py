@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 
-from imagewright.template.values import Value, as_text, describe, equal, find, items, members, number, text, wrong
+from imagewright.core.unknown import Unknown
+from imagewright.template.values import (
+    MAX_ITEMS,
+    Value,
+    as_json,
+    as_text,
+    describe,
+    equal,
+    find,
+    first_unknown,
+    items,
+    members,
+    number,
+    text,
+    wrong,
+)
 
 
-def _contains(container: Value, wanted: Value) -> bool:
+def _contains(container: Value, wanted: Value) -> bool | Unknown:
     if isinstance(container, str):
         return as_text(wanted) in container
     if isinstance(container, dict):
         return find(container, text(wanted)) is not None
-    return any(equal(one, wanted) for one in items(container))
+    doubt = first_unknown([items(container), wanted])
+    found = any(equal(one, wanted) for one in container)
+    return doubt if doubt is not None and not found else found
 
 
 def _union(*parts: Value) -> Value:
@@ -34,19 +50,22 @@ def _intersection(first: Value, *others: Value) -> Value:
             for key, value in first.items()
             if all(key in members(other) and equal(other[key], value) for other in others)
         }
-    return [one for one in _distinct(items(first)) if all(_contains(items(other), one) for other in others)]
+    common = [{as_json(one, in_order=True) for one in items(other)} for other in others]
+    return [one for one in _distinct(items(first)) if all(as_json(one, in_order=True) in texts for texts in common)]
 
 
 def _distinct(values: list[Value]) -> list[Value]:
     unique: dict[str, Value] = {}
     for one in values:
-        unique.setdefault(json.dumps(one, sort_keys=True, default=repr), one)
+        unique.setdefault(as_json(one, in_order=True), one)
     return list(unique.values())
 
 
-def _create_object(*pairs: Value) -> dict[str, Value]:
+def _create_object(*pairs: Value) -> dict[str, Value] | Unknown:
     if len(pairs) % 2:
         raise wrong("takes names and values in pairs")
+    if doubt := first_unknown(list(pairs[::2])):
+        return doubt
     return {text(key): value for key, value in zip(pairs[::2], pairs[1::2], strict=True)}
 
 
@@ -84,6 +103,8 @@ def _empty(value: Value) -> bool:
 
 def _try_get(target: Value, *keys: Value) -> Value:
     for key in keys:
+        if isinstance(target, Unknown):
+            return target
         if isinstance(target, dict) and isinstance(key, str):
             name = find(target, key)
             target = None if name is None else target[name]
@@ -94,12 +115,32 @@ def _try_get(target: Value, *keys: Value) -> Value:
     return target
 
 
-def _shallow_merge(parts: Value) -> dict[str, Value]:
+def _shallow_merge(parts: Value) -> dict[str, Value] | Unknown:
+    if doubt := _unknown_part(parts):
+        return doubt
     return {key: value for part in items(parts) for key, value in members(part).items()}
 
 
-def _flatten(parts: Value) -> list[Value]:
-    return [one for part in items(parts) for one in items(part)]
+def _flatten(parts: Value) -> list[Value] | Unknown:
+    if doubt := _unknown_part(parts):
+        return doubt
+    if sum(len(items(part)) for part in items(parts)) > MAX_ITEMS:
+        raise wrong(f"makes at most {MAX_ITEMS} items")
+    return [one for part in parts for one in part]
+
+
+def _unknown_part(parts: Value) -> Unknown | None:
+    return next((one for one in items(parts) if isinstance(one, Unknown)), None)
+
+
+def _from_end(values: Value, index: Value) -> Value:
+    if not 1 <= number(index) <= len(items(values)):
+        raise wrong(f"there is no item {index} from the end: the array has {len(values)}")
+    return values[-index]
+
+
+def _try_from_end(values: Value, index: Value) -> Value:
+    return values[-index] if 1 <= number(index) <= len(items(values)) else None
 
 
 COLLECTION_FUNCTIONS: Mapping[str, Callable[..., Value]] = {
@@ -110,7 +151,7 @@ COLLECTION_FUNCTIONS: Mapping[str, Callable[..., Value]] = {
     "empty": _empty,
     "first": _first,
     "flatten": _flatten,
-    "indexFromEnd": lambda values, index: items(values)[-number(index)],
+    "indexFromEnd": _from_end,
     "intersection": _intersection,
     "items": lambda value: [{"key": key, "value": value[key]} for key in sorted(members(value), key=str.lower)],
     "last": _last,
@@ -122,6 +163,7 @@ COLLECTION_FUNCTIONS: Mapping[str, Callable[..., Value]] = {
     "skip": lambda value, count: _sized(value)[max(0, number(count)) :],
     "take": lambda value, count: _sized(value)[: max(0, number(count))],
     "tryGet": _try_get,
+    "tryIndexFromEnd": _try_from_end,
     "union": _union,
 }
 
@@ -139,6 +181,5 @@ TRANSPARENT = frozenset(
         "last",
         "length",
     }
-    | {"objectKeys", "shallowMerge", "skip", "take", "tryGet", "union"}
+    | {"indexFromEnd", "objectKeys", "shallowMerge", "skip", "take", "tryGet", "tryIndexFromEnd", "union"}
 )
-"""These look at the outside of their arguments only: what is inside may be unknown."""

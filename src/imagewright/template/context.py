@@ -8,10 +8,14 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class ArmContext:
-    """An empty field is unknown. `now` is in UTC; without it, the time is when the template is read."""
+    """An empty field is unknown; an empty `cloud` is the public one.
+
+    `now` is in UTC; without it, the time is when the template is read.
+    """
 
     subscription_id: str = ""
     resource_group: str = ""
     location: str = ""
     tenant_id: str = ""
     now: datetime | None = None
+    cloud: str = ""

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from imagewright.template.expressions import ExpressionError
+from imagewright.template.values import number, text
 
 _ISO = re.compile(r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d)?)(?:\.\d+)?)?(Z|[+-]\d\d:\d\d)?")
 _COMPACT = re.compile(r"(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z")
@@ -64,17 +65,17 @@ def _one(at: datetime, field: str) -> str:
     return _FIELDS[field](at) if field in _FIELDS else field
 
 
-def _parse(text: Any) -> datetime:
-    if isinstance(text, str):
+def _parse(date: Any) -> datetime:
+    if isinstance(date, str):
         try:
-            if found := _COMPACT.fullmatch(text):
+            if found := _COMPACT.fullmatch(date):
                 return datetime(*(int(part) for part in found.groups()), tzinfo=UTC)  # type: ignore[misc,arg-type]
-            if found := _ISO.fullmatch(text):
+            if found := _ISO.fullmatch(date):
                 zone = (found[3] or "Z").replace("Z", "+00:00")
                 return datetime.fromisoformat(f"{found[1]}T{found[2] or '00:00'}{zone}").astimezone(UTC)
         except (ValueError, OverflowError):
             pass
-    raise ExpressionError("bad-argument", f"{text!r} is not a date", hint="for example 2026-11-23T10:15:00Z")
+    raise ExpressionError("bad-argument", f"{date!r} is not a date", hint="for example 2026-11-23T10:15:00Z")
 
 
 def _add(base: Any, duration: Any, form: str = "") -> str:
@@ -92,19 +93,19 @@ def _add(base: Any, duration: Any, form: str = "") -> str:
         units = ("weeks", "days", "hours", "minutes", "seconds")
         moved += timedelta(**{unit: part[unit] for unit in units})
     except (ValueError, OverflowError):
-        raise ExpressionError("bad-argument", "the date is out of range") from None
-    return show(moved, form or "u")
+        raise ExpressionError("bad-argument", "the date is out of range", hint="years are 1 to 9999") from None
+    return show(moved, text(form) or "u")
 
 
 def _epoch(seconds: Any) -> str:
     try:
-        return show(datetime.fromtimestamp(seconds, UTC), "yyyy-MM-ddTHH:mm:ssZ")
-    except (TypeError, ValueError, OverflowError, OSError):
-        raise ExpressionError("bad-argument", "the time is out of range") from None
+        return show(datetime.fromtimestamp(number(seconds), UTC), "yyyy-MM-ddTHH:mm:ssZ")
+    except (ValueError, OverflowError, OSError):
+        raise ExpressionError("bad-argument", "the time is out of range", hint="seconds since 1970") from None
 
 
 DATE_FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "dateTimeAdd": _add,
     "dateTimeFromEpoch": _epoch,
-    "dateTimeToEpoch": lambda text: int(_parse(text).timestamp()),
+    "dateTimeToEpoch": lambda date: int(_parse(date).timestamp()),
 }

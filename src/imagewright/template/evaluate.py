@@ -4,37 +4,26 @@ from __future__ import annotations
 
 import secrets as random
 import uuid
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from imagewright.core.clock import SystemClock
 from imagewright.core.origin import Origin
-from imagewright.core.secret import Secret
 from imagewright.core.unknown import REPORTED, Unknown
 from imagewright.template import dates
 from imagewright.template.context import ArmContext
+from imagewright.template.effort import Effort
 from imagewright.template.expressions import ExpressionError, is_expression, parse
-from imagewright.template.interpret import Effort, Scope, interpret
+from imagewright.template.interpret import Scope, interpret
 from imagewright.template.located import Located, Place
 from imagewright.template.names import suggest
-from imagewright.template.parameters import Supplied, checked, converted, declared, secrets
-from imagewright.template.report import Report
-from imagewright.template.source import MAX_DEPTH, Document, escape
+from imagewright.template.parameters import Supplied, checked, converted, declared, known_secrets, secrets
+from imagewright.template.session import Session
+from imagewright.template.source import Document, escape
 from imagewright.template.values import Value
 
 MAX_COPIES = 800
 """ARM's own limit of a copy loop."""
-
-_MAX_VALUES = 50_000
-
-
-@dataclass(frozen=True)
-class Session:
-    """What all deployments of one file share: where findings go, the work done so far, the secrets met."""
-
-    report: Report
-    effort: Effort = field(default_factory=Effort)
-    secrets: list[Secret] = field(default_factory=list)
 
 
 class Template:
@@ -57,9 +46,11 @@ class Template:
         self.context = context
         self.session = session
         self.name = name
+        self.in_function = False
         self._done: dict[tuple[str, str], Located] = {}
         self._open: set[tuple[str, str]] = set()
         self._homes: dict[int, tuple[Located | None, str]] = {}
+        session.learn(known_secrets(data, pointer, given))
 
     # --- what expressions ask (interpret.Deployment) ---
 
@@ -73,6 +64,9 @@ class Template:
     def variable(self, name: str) -> Value | Unknown:
         return self._once("variable", name).data
 
+    def derived(self, function: str, arguments: Sequence[Value], result: Value) -> None:
+        self.session.derived(function, arguments, result)
+
     def now(self, form: str) -> str:
         return dates.show(self.context.now or SystemClock().now(), form)
 
@@ -81,14 +75,19 @@ class Template:
 
     def own_function(self, namespace: str, name: str, arguments: list[Value | Unknown]) -> Value | Unknown:
         spaces = self.data.get("functions")
+        known = []
         for index, space in enumerate(spaces if isinstance(spaces, list) else []):
             members = space.get("members") if isinstance(space, dict) else None
+            known += [f"{space.get('namespace')}.{one}" for one in members or ()]
             if isinstance(members, dict) and str(space.get("namespace", "")).lower() == namespace.lower():
                 key = next((one for one in members if one.lower() == name.lower()), None)
                 if key is not None and isinstance(members[key], dict):
                     pointer = f"{self.pointer}/functions/{index}/members/{escape(key)}"
                     return self._own_function(members[key], pointer, arguments)
-        raise ExpressionError("unknown-function", f"the template has no function '{namespace}.{name}'")
+        hint = f"it has: {', '.join(known) or 'none'}"
+        if self.in_function:
+            hint = "a function of one's own cannot call another one, unless languageVersion is 2.0"
+        raise ExpressionError("unknown-function", f"the template has no function '{namespace}.{name}'", hint=hint)
 
     def _own_function(
         self, body: Mapping[str, object], pointer: str, arguments: list[Value | Unknown]
@@ -100,14 +99,19 @@ class Template:
             else []
         )
         if len(names) != len(arguments):
-            raise ExpressionError("bad-argument", f"the function takes {len(names)} arguments, not {len(arguments)}")
+            hint = f"its parameters are: {', '.join(names) or 'none'}"
+            message = f"the function takes {len(names)} arguments, not {len(arguments)}"
+            raise ExpressionError("bad-argument", message, hint=hint)
         output = body.get("output")
         given = {
             name.lower(): Supplied(value, self.document.origin(pointer))
             for name, value in zip(names, arguments, strict=True)
         }
-        inner = {"parameters": {name: {} for name in names}, "functions": self.data.get("functions")}
+        inner: dict[str, object] = {"parameters": {name: {} for name in names}}
+        if str(self.data.get("languageVersion", "")).startswith("2"):
+            inner |= {key: self.data.get(key) for key in ("functions", "languageVersion")}
         template = Template(self.document, inner, pointer, given, self.context, self.session, self.name)
+        template.in_function = True
         value = output.get("value") if isinstance(output, dict) else None
         return template.evaluate(value, f"{pointer}/output/value").data
 
@@ -118,14 +122,15 @@ class Template:
         if key in self._done:
             return self._done[key]
         if key in self._open:
-            raise ExpressionError("circular-reference", f"the {kind} '{name}' depends on itself")
+            hint = "take one of the references away that lead from it back to it"
+            raise ExpressionError("circular-reference", f"the {kind} '{name}' depends on itself", hint=hint)
         self._open.add(key)
         try:
             with self.effort:
                 found = self._parameter(name) if kind == "parameter" else self._variable(name)
         finally:
             self._open.discard(key)
-        self.effort.spend(_extent(found.data))
+        self.effort.weigh(found.data)
         self._done[key] = found
         self._settle_in(found.data, found, "")
         return found
@@ -156,7 +161,7 @@ class Template:
             value, located = REPORTED, Located(REPORTED, {"": (self.document, parameter.pointer)})
         value = checked(value, parameter, origin, report)
         if parameter.secure:
-            self.session.secrets.extend(secrets(parameter.name, value))
+            self.session.learn(secrets(parameter.name, value))
         return replace(located, data=value)
 
     def _variable(self, name: str) -> Located:
@@ -178,23 +183,30 @@ class Template:
 
     def evaluate(self, value: object, pointer: str, scope: Scope | None = None) -> Located:
         """`value`, which stands at `pointer` of the document, with every expression in it replaced by its value."""
-        places: dict[str, Place] = {}
-        return Located(self._value(value, pointer, "", scope or Scope(self), places), places)
+        places: dict[str, Place] = {"": (self.document, pointer)}
+        try:
+            return Located(self._value(value, pointer, "", scope or Scope(self), places), places)
+        except ExpressionError as error:
+            self._refuse(error, self.document.origin(pointer))
+            return Located(REPORTED, places)
 
     def _value(self, value: object, pointer: str, here: str, scope: Scope, places: dict[str, Place]) -> object:
         places[here] = (self.document, pointer)
+        self.effort.spend(1)
         match value:
             case str() if is_expression(value):
                 return self._expression(value, pointer, here, scope, places)
             case str() if value.startswith("[["):
                 return value[1:]
             case list():
-                return [
-                    self._value(one, f"{pointer}/{index}", f"{here}/{index}", scope, places)
-                    for index, one in enumerate(value)
-                ]
+                with self.effort:
+                    return [
+                        self._value(one, f"{pointer}/{index}", f"{here}/{index}", scope, places)
+                        for index, one in enumerate(value)
+                    ]
             case dict():
-                return self._object(value, pointer, here, scope, places)
+                with self.effort:
+                    return self._object(value, pointer, here, scope, places)
             case Unknown():
                 return REPORTED
             case _:
@@ -243,7 +255,8 @@ class Template:
             return count
         if isinstance(count, bool) or not isinstance(count, int) or not 0 <= count <= MAX_COPIES:
             message = f"the count of a copy loop must be a number from 0 to {MAX_COPIES}"
-            self.session.report.error("bad-copy-count", message, self.document.origin(f"{pointer}/count"))
+            hint = "write a number without quotes, or for example [length(parameters('names'))]"
+            self.session.report.error("bad-copy-count", message, self.document.origin(f"{pointer}/count"), hint)
             return REPORTED
         return count
 
@@ -279,16 +292,20 @@ class Template:
         """The value of an expression; what is wrong is reported."""
         try:
             with self.effort:
-                value = interpret(parse(text), scope)
-                self.effort.spend(_extent(value))
+                value = self.effort.weigh(interpret(parse(text), scope))
         except ExpressionError as error:
             within = replace(
                 origin, column=origin.column + error.at + (origin.length == len(text) + 2), length=error.length
             )
             exact = origin.line and error.at and origin.length in {len(text), len(text) + 2}
-            self.session.report.error(error.code, error.message, within if exact else origin, error.hint)
+            self._refuse(error, within if exact else origin)
             return REPORTED
         return self._settled(value, origin)
+
+    def _refuse(self, error: ExpressionError, origin: Origin) -> None:
+        """Report an error; that the effort is exhausted is said once, for every later step ends the same way."""
+        if error.code != "too-expensive" or self.session.report.once(error.code):
+            self.session.report.error(error.code, error.message, origin, error.hint)
 
     def _settled(self, value: object, origin: Origin) -> object:
         """`value` with everything unknown in it reported."""
@@ -328,22 +345,3 @@ def _missing(kind: str, name: str, table: object) -> ExpressionError:
     meant = suggest(name, known)
     hint = f"did you mean '{meant}'?" if meant else f"it has: {', '.join(known) or 'none'}"
     return ExpressionError(f"unknown-{kind}", f"the template has no {kind} '{name}'", hint=hint)
-
-
-def _extent(value: object) -> int:
-    """How many values are in `value`. Raises ExpressionError when it is deeper or larger than anyone should walk."""
-    count = 0
-    level = [value]
-    for _ in range(MAX_DEPTH):
-        level = [
-            inner
-            for one in level
-            if isinstance(one, list | dict)
-            for inner in (one.values() if isinstance(one, dict) else one)
-        ]
-        if not level:
-            return count
-        count += len(level)
-        if count > _MAX_VALUES:
-            raise ExpressionError("too-large", "the value becomes too large")
-    raise ExpressionError("too-deep", f"the value becomes more than {MAX_DEPTH} levels deep")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imagewright.core.errors import Diagnostic, Severity, TemplateError
+from imagewright.core.secret import Mask
 from imagewright.template.context import ArmContext
 from imagewright.template.report import Report
 from imagewright.template.source import read
@@ -20,10 +21,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """The image templates that were understood (they may hold `Unknown` values), and all that was found."""
+    """The image templates that were understood (they may hold `Unknown` values), and all that was found.
+
+    `mask` hides the secrets of the files that were read; the diagnostics are masked already.
+    """
 
     templates: tuple[ImageTemplate, ...]
     diagnostics: tuple[Diagnostic, ...]
+    mask: Mask = Mask()
 
     @property
     def valid(self) -> bool:
@@ -41,7 +46,7 @@ def validate_file(
     """Check the template at `path` (`text` spares reading it) with the parameters file `parameters`. Never raises."""
     report = Report(Severity.WARNING)
     loaded = list(_load(path, text, parameters, overrides or {}, context or ArmContext(), report))
-    return Checked(tuple(one.template for one in loaded), report.diagnostics())
+    return Checked(tuple(one.template for one in loaded), report.diagnostics(), report.mask)
 
 
 def plans(
@@ -62,7 +67,7 @@ def plans(
     report = Report(Severity.ERROR)
     loaded = list(_load(path, text, parameters_file, overrides or {}, context or ArmContext(), report))
     if report.failed:
-        raise TemplateError(report.diagnostics())
+        raise TemplateError(report.diagnostics(), report.mask)
     directory = directory or (Path() if path == "-" else Path(path).parent)
     compiled = tuple(
         compile_template(one.template, one.present, path, directory, one.context, report.mask) for one in loaded

@@ -8,13 +8,14 @@ from dataclasses import dataclass, replace
 from imagewright.core.secret import Mask
 from imagewright.core.unknown import REPORTED, Unknown
 from imagewright.template.context import ArmContext
-from imagewright.template.evaluate import Session, Template
+from imagewright.template.evaluate import Template
 from imagewright.template.expressions import ExpressionError, Literal, is_expression, parse
 from imagewright.template.interpret import Scope
 from imagewright.template.located import Located, as_written
 from imagewright.template.parameters import Supplied, supplied, undeclared
 from imagewright.template.report import Report
 from imagewright.template.resource_types import DEPLOYMENT, is_image_template
+from imagewright.template.session import Session
 from imagewright.template.source import Document, escape
 
 _NOT_EVALUATED = frozenset({"copy", "condition", "dependsOn", "resources", "comments", "scope", "metadata"})
@@ -54,7 +55,7 @@ def find(
             hint = "a resource of the type Microsoft.VirtualMachineImages/imageTemplates is expected"
             report.error("no-image-template", "no image template is in this deployment",
                          document.origin("/resources", key=True), hint)  # fmt: skip
-        return found, Mask(tuple(dict.fromkeys(session.secrets)))
+        return found, session.mask
     if isinstance(data, dict) and ("properties" in data or is_image_template(data.get("type"))):
         undeclared(given, {}, report)
         return [Found(_body(document, data, report), context, is_body=True)], Mask()

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from imagewright.core.unknown import Unknown
 from imagewright.template import collection_functions
+from imagewright.template.address_functions import ADDRESS_FUNCTIONS
 from imagewright.template.collection_functions import COLLECTION_FUNCTIONS
 from imagewright.template.dates import DATE_FUNCTIONS
+from imagewright.template.expressions import ExpressionError
+from imagewright.template.lambda_functions import LAMBDA_FUNCTIONS
 from imagewright.template.text_functions import TEXT_FUNCTIONS
-from imagewright.template.values import Value, describe, equal, items, number, truth, wrong
+from imagewright.template.values import Value, describe, equal, first_unknown, items, number, text, truth, wrong
 
 
 def _bool(value: Value) -> bool:
@@ -23,6 +27,11 @@ def _int(value: Value) -> int:
     if isinstance(value, str) and re.fullmatch(r"\s*[-+]?\d{1,18}\s*", value):
         return int(value)
     return int(value) if isinstance(value, float) else number(value)
+
+
+def _fail(message: Value) -> Value:
+    hint = "the template itself asks for this error"
+    raise ExpressionError("template-fails", f"the template says: {text(message)}", hint=hint)
 
 
 def _extreme(choose: Callable[[list[int]], int]) -> Callable[..., int]:
@@ -81,7 +90,29 @@ _ALL: Mapping[str, Callable[..., Value]] = {
     **COLLECTION_FUNCTIONS,
     **_NUMBERS_AND_LOGIC,
     **DATE_FUNCTIONS,
+    **ADDRESS_FUNCTIONS,
+    **LAMBDA_FUNCTIONS,
+    "fail": _fail,
 }
 NAMES = tuple(_ALL)
 FUNCTIONS: Mapping[str, Callable[..., Value]] = {name.lower(): function for name, function in _ALL.items()}
-TRANSPARENT = frozenset(name.lower() for name in collection_functions.TRANSPARENT)
+TRANSPARENT = frozenset(name.lower() for name in {*collection_functions.TRANSPARENT, *LAMBDA_FUNCTIONS})
+"""These look at the outside of their arguments only: what is inside may be unknown."""
+
+OF_TEXTS = frozenset(name.lower() for name in {*TEXT_FUNCTIONS, "first", "last", "skip", "take"})
+"""What these make out of a secret is secret."""
+
+
+def call(name: str, arguments: Sequence[Value | Unknown]) -> Value | Unknown:
+    """The value of a function by its lower-case name. Raises ExpressionError, whatever the arguments are."""
+    for one in arguments:
+        if isinstance(one, Unknown):
+            if name in {"createarray", "createobject"}:
+                continue
+            return one
+        if name not in TRANSPARENT and (doubt := first_unknown(one)) is not None:
+            return doubt
+    try:
+        return FUNCTIONS[name](*arguments)
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError):
+        raise wrong("this cannot be done with these values") from None

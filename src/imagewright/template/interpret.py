@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Protocol
 
 from imagewright.core.unknown import Unknown
+from imagewright.template import functions
 from imagewright.template.context import ArmContext
+from imagewright.template.effort import Effort
 from imagewright.template.expressions import Access, Call, Expression, ExpressionError, Literal
-from imagewright.template.functions import FUNCTIONS, NAMES, TRANSPARENT
 from imagewright.template.names import suggest
 from imagewright.template.surroundings import SURROUNDINGS
-from imagewright.template.values import Value, check_size, find, number, text, truth, wrong
-
-MAX_STEPS = 400_000
-MAX_DEPTH = 120
+from imagewright.template.values import Value, find, number, text, truth, wrong
 
 
 class Deployment(Protocol):
@@ -38,31 +36,11 @@ class Deployment(Protocol):
 
     def own_function(self, namespace: str, name: str, arguments: list[Value | Unknown]) -> Value | Unknown: ...
 
+    def derived(self, function: str, arguments: Sequence[Value], result: Value) -> None: ...
+
     def now(self, form: str) -> str: ...
 
     def new_guid(self) -> str: ...
-
-
-class Effort:
-    """Bounds the work and the recursion of one template, so that none can run away."""
-
-    def __init__(self) -> None:
-        self.steps = 0
-        self.depth = 0
-
-    def spend(self, steps: int) -> None:
-        self.steps += steps
-        if self.steps > MAX_STEPS:
-            raise ExpressionError("too-expensive", "the template takes too many steps to evaluate")
-
-    def __enter__(self) -> None:
-        self.spend(1)
-        if self.depth >= MAX_DEPTH:
-            raise ExpressionError("too-deep", "the expressions of the template refer to one another too deeply")
-        self.depth += 1
-
-    def __exit__(self, *_: object) -> None:
-        self.depth -= 1
 
 
 @dataclass(frozen=True)
@@ -87,25 +65,14 @@ def interpret(tree: Expression, scope: Scope) -> Value | Unknown:
                 return _access(tree, scope)
             case Call():
                 try:
-                    return check_size(_call(tree, scope))
+                    return _call(tree, scope)
                 except ExpressionError as error:
                     if not error.at:
                         error.at, error.length = tree.at, len(tree.name)
                         if error.code == "bad-argument":
                             error.message = f"{tree.name}: {error.message}"
+                            error.hint = error.hint or _usage(tree.name)
                     raise
-
-
-def first_unknown(value: Value | Unknown) -> Unknown | None:
-    """The value itself or something in it, when that is unknown."""
-    match value:
-        case Unknown():
-            return value
-        case list() | dict():
-            inner = value if isinstance(value, list) else value.values()
-            return next((found for one in inner if (found := first_unknown(one)) is not None), None)
-        case _:
-            return None
 
 
 def _access(tree: Access, scope: Scope) -> Value | Unknown:
@@ -130,43 +97,53 @@ def _access(tree: Access, scope: Scope) -> Value | Unknown:
         if tree.safe:
             return None
         message = f"there is no item {key}: the array has {len(target)}"
-        raise ExpressionError("no-such-property", message, at=tree.key.at)
+        raise ExpressionError("no-such-property", message, hint="the first is 0", at=tree.key.at)
     if tree.safe and target is None:
         return None
-    raise ExpressionError("no-such-property", f"'{key}' cannot be looked up in this value", at=tree.at)
+    hint = "names are looked up in objects, numbers in arrays"
+    raise ExpressionError("no-such-property", f"'{key}' cannot be looked up in this value", hint=hint, at=tree.at)
 
 
 def _call(call: Call, scope: Scope) -> Value | Unknown:
     name = call.name.lower()
+    deployment = scope.deployment
     if call.namespace:
-        return scope.deployment.own_function(
-            call.namespace, call.name, [interpret(one, scope) for one in call.arguments]
-        )
+        return deployment.own_function(call.namespace, call.name, [interpret(one, scope) for one in call.arguments])
     if lazy := _LAZY_BY_NAME.get(name):
         return lazy(call, scope)
     if name in _AT_RUN_TIME or name.startswith("list"):
         return Unknown(f"{call.name}() asks Azure when the template is deployed")
-    arguments = [interpret(one, scope) for one in call.arguments]
     if surrounding := _SURROUNDINGS_BY_NAME.get(name):
         _check_arity(call, surrounding, implied=1)
+        arguments = [interpret(one, scope) for one in call.arguments]
         doubt = next((one for one in arguments if isinstance(one, Unknown)), None)
-        return doubt if doubt is not None else surrounding(scope.deployment.context, *arguments)
-    if name == "deployment":
-        return {"name": scope.deployment.name, "properties": {}, "location": scope.deployment.context.location}
-    function = FUNCTIONS.get(name)
+        return doubt if doubt is not None else surrounding(deployment.context, *arguments)
+    function = functions.FUNCTIONS.get(name)
     if function is None:
-        meant = suggest(call.name, [*NAMES, *_LAZY, *SURROUNDINGS, "reference"])
+        meant = suggest(call.name, _KNOWN)
         hint = f"did you mean '{meant}'?" if meant else "it is no function of ARM templates"
         raise ExpressionError("unknown-function", f"there is no function '{call.name}'", hint=hint)
     _check_arity(call, function)
-    for one in arguments:
-        if isinstance(one, Unknown):
-            if name in {"createarray", "createobject"}:
-                continue
-            return one
-        if name not in TRANSPARENT and (doubt := first_unknown(one)) is not None:
-            return doubt
-    return function(*arguments)
+    arguments = [_argument(one, scope) for one in call.arguments]
+    deployment.effort.spend(sum(len(one) >> 3 for one in arguments if isinstance(one, list | dict)))
+    value = deployment.effort.weigh(functions.call(name, arguments))
+    if name in functions.OF_TEXTS:
+        deployment.derived(call.name, arguments, value)
+    return value
+
+
+def _argument(tree: Expression, scope: Scope) -> Value | Unknown:
+    """The value of an argument; of a lambda, a callable."""
+    if not isinstance(tree, Call) or tree.namespace or tree.name.lower() != "lambda" or not tree.arguments:
+        return interpret(tree, scope)
+    *names, body = tree.arguments
+    words = [one.value for one in names if isinstance(one, Literal) and isinstance(one.value, str)]
+
+    def function(*values: Value | Unknown) -> Value | Unknown:
+        bound = dict(zip(words, values, strict=False))
+        return interpret(body, Scope(scope.deployment, scope.loops, {**scope.locals, **bound}))
+
+    return function
 
 
 @cache
@@ -174,6 +151,24 @@ def _arity(function: Callable[..., Any]) -> tuple[int, int]:
     kinds = [one for one in inspect.signature(function).parameters.values() if one.kind is not one.KEYWORD_ONLY]
     least = sum(1 for one in kinds if one.default is one.empty and one.kind is not one.VAR_POSITIONAL)
     return least, 10_000 if any(one.kind is one.VAR_POSITIONAL for one in kinds) else len(kinds)
+
+
+@cache
+def _usage(name: str) -> str:
+    """How a function is called, or `""`: for those that do not evaluate all their arguments nobody asks."""
+    function = functions.FUNCTIONS.get(name.lower())
+    if function is None:
+        return f"see the reference of ARM's template functions for {name}"
+    words = [
+        f"{one.name}..."
+        if one.kind is one.VAR_POSITIONAL
+        else one.name
+        if one.default is one.empty
+        else f"[{one.name}]"
+        for one in inspect.signature(function).parameters.values()
+        if one.kind is not one.KEYWORD_ONLY
+    ]
+    return f"{name} is called like this: {name}({', '.join(words)})"
 
 
 def _check_arity(call: Call, function: Callable[..., Any], implied: int = 0) -> None:
@@ -196,6 +191,8 @@ def _if(call: Call, scope: Scope) -> Value | Unknown:
 
 def _all_or_any(stop: bool) -> Callable[[Call, Scope], Value | Unknown]:
     def function(call: Call, scope: Scope) -> Value | Unknown:
+        if not call.arguments:
+            raise wrong("takes at least 1 argument, not 0")
         doubt: Unknown | None = None
         for argument in call.arguments:
             value = interpret(argument, scope)
@@ -232,79 +229,36 @@ def _variables(call: Call, scope: Scope) -> Value | Unknown:
 
 
 def _copy_index(call: Call, scope: Scope) -> Value | Unknown:
+    if len(call.arguments) > 2:
+        raise wrong(f"takes 0 to 2 arguments, not {len(call.arguments)}")
     arguments = [interpret(one, scope) for one in call.arguments]
     loop = str(arguments.pop(0)) if arguments and isinstance(arguments[0], str) else ""
     offset = number(arguments[0]) if arguments else 0
     if loop.lower() not in scope.loops:
         message = f"there is no copy loop '{loop}' around this" if loop else "there is no copy loop around this"
-        raise ExpressionError("no-such-loop", message)
+        around = ", ".join(f"'{one}'" for one in scope.loops if one)
+        hint = f"there is: {around}" if around else "add 'copy' to the resource, or take copyIndex() away"
+        raise ExpressionError("no-such-loop", message, hint=hint)
     return scope.loops[loop.lower()] + offset
 
 
 def _lambda_variables(call: Call, scope: Scope) -> Value | Unknown:
     name = _named(call, scope)
     if isinstance(name, str) and name not in scope.locals:
-        raise ExpressionError("no-such-variable", f"there is no lambda variable '{name}'")
+        hint = "there is: " + (", ".join(scope.locals) or "none, this is outside of lambdas")
+        raise ExpressionError("no-such-variable", f"there is no lambda variable '{name}'", hint=hint)
     return name if isinstance(name, Unknown) else scope.locals[name]
 
 
-def _closure(argument: Expression, scope: Scope) -> Callable[..., Value | Unknown]:
-    if not isinstance(argument, Call) or argument.name.lower() != "lambda" or not argument.arguments:
-        raise wrong("a lambda is expected")
-    *names, body = argument.arguments
-    words = [one.value for one in names if isinstance(one, Literal) and isinstance(one.value, str)]
-
-    def function(*values: Value | Unknown) -> Value | Unknown:
-        bound = dict(zip(words, values, strict=False))
-        return interpret(body, Scope(scope.deployment, scope.loops, {**scope.locals, **bound}))
-
-    return function
-
-
-def _over(call: Call, scope: Scope, *counts: int) -> tuple[list[Value] | Unknown, list[Expression]]:
-    if len(call.arguments) not in counts:
-        raise wrong(f"takes {' or '.join(map(str, counts))} arguments, not {len(call.arguments)}")
-    first = interpret(call.arguments[0], scope)
-    if not isinstance(first, Unknown | list):
-        raise wrong("an array is expected")
-    return first, list(call.arguments[1:])
-
-
-def _map(call: Call, scope: Scope) -> Value | Unknown:
-    values, rest = _over(call, scope, 2)
-    function = _closure(rest[0], scope)
-    return values if isinstance(values, Unknown) else [function(one, index) for index, one in enumerate(values)]
-
-
-def _filter(call: Call, scope: Scope) -> Value | Unknown:
-    values, rest = _over(call, scope, 2)
-    function = _closure(rest[0], scope)
-    if isinstance(values, Unknown):
-        return values
-    verdicts = [function(one, index) for index, one in enumerate(values)]
-    doubt = next((one for one in verdicts if isinstance(one, Unknown)), None)
-    return doubt or [one for one, verdict in zip(values, verdicts, strict=True) if truth(verdict)]
-
-
-def _reduce(call: Call, scope: Scope) -> Value | Unknown:
-    values, rest = _over(call, scope, 3)
-    result = interpret(rest[0], scope)
-    function = _closure(rest[1], scope)
-    if isinstance(values, Unknown):
-        return values
-    for index, one in enumerate(values):
-        result = function(result, one, index)
-    return result
-
-
-def _to_object(call: Call, scope: Scope) -> Value | Unknown:
-    values, rest = _over(call, scope, 2, 3)
-    key, value = _closure(rest[0], scope), _closure(rest[-1], scope) if len(rest) > 1 else (lambda one: one)
-    if isinstance(values, Unknown):
-        return values
-    keys = [key(one) for one in values]
-    doubt = next((one for one in keys if isinstance(one, Unknown)), None)
-    return doubt or {text(name): value(one) for name, one in zip(keys, values, strict=True)}
+def _deployment(call: Call, scope: Scope) -> Value | Unknown:
+    _need(call, 0)
+    unknown = Unknown("deployment() asks Azure when the template is deployed")
+    properties = {"template": unknown, "templateLink": unknown, "parameters": unknown, "mode": unknown}
+    return {
+        "name": scope.deployment.name,
+        "location": scope.deployment.context.location or Unknown("the location of the deployment is not known"),
+        "properties": {**properties, "templateHash": unknown, "provisioningState": unknown},
+    }
 
 
 def _utc_now(call: Call, scope: Scope) -> Value | Unknown:
@@ -330,11 +284,8 @@ _LAZY: Mapping[str, Callable[[Call, Scope], Value | Unknown]] = {
     "parameters": _parameters,
     "variables": _variables,
     "copyIndex": _copy_index,
+    "deployment": _deployment,
     "lambdaVariables": _lambda_variables,
-    "map": _map,
-    "filter": _filter,
-    "reduce": _reduce,
-    "toObject": _to_object,
     "utcNow": _utc_now,
     "newGuid": _new_guid,
 }
@@ -342,5 +293,7 @@ _LAZY_BY_NAME = {name.lower(): function for name, function in _LAZY.items()}
 _SURROUNDINGS_BY_NAME = {name.lower(): function for name, function in SURROUNDINGS.items()}
 
 _AT_RUN_TIME = frozenset(
-    {"reference", "references", "pickzones", "providers", "getsecret", "managementgroup", "tenant", "resourceinfo"}
+    {"externalinput", "getsecret", "managementgroup", "pickzones", "providers", "reference", "references"}
+    | {"resourceinfo", "tenant", "tologicalzone", "tologicalzones", "tophysicalzone", "tophysicalzones"}
 )
+_KNOWN = [*functions.NAMES, *_LAZY, *SURROUNDINGS, "reference", "pickZones", "toLogicalZone"]

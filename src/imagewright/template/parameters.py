@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from imagewright.core.origin import Origin
 from imagewright.core.secret import Secret
 from imagewright.core.unknown import REPORTED, Unknown
+from imagewright.template.expressions import ExpressionError, is_expression
 from imagewright.template.located import Located, as_written
 from imagewright.template.names import suggest
 from imagewright.template.report import Report
-from imagewright.template.source import Document, escape, read
-from imagewright.template.values import describe
+from imagewright.template.source import Document, escape, read_private
+from imagewright.template.values import as_text, describe, from_json, well_formed
 
 _TYPES: Mapping[str, type] = {"string": str, "int": int, "bool": bool, "array": list, "object": dict}
 
@@ -67,9 +67,9 @@ def declared(data: Mapping[str, object], pointer: str, name: str) -> Declared | 
 
 def supplied(path: str | None, overrides: Mapping[str, str], report: Report) -> dict[str, Supplied]:
     """All given values by lower-case name: those of the parameters file at `path`, then those of `--set`."""
-    values = _from_file(read(path), report) if path else {}
+    values = _from_file(read_private(path), report) if path else {}
     for name, value in overrides.items():
-        values[name.lower()] = Supplied(value, Origin(f"--set {name}"), is_text=True)
+        values[name.lower()] = Supplied(well_formed(value), Origin(f"--set {name}"), is_text=True)
     return values
 
 
@@ -124,8 +124,8 @@ def converted(given: Supplied, parameter: Declared, report: Report) -> object:
         return given.value
     word = given.value.strip()
     try:
-        value = json.loads(word.lower() if parameter.type == "bool" else word)
-    except (ValueError, RecursionError):
+        value = from_json(word.lower() if parameter.type == "bool" else word)
+    except ExpressionError:
         value = None
     if not _fits(value, parameter.type):
         report.error(
@@ -186,11 +186,27 @@ def _among(value: object, allowed: Iterable[object]) -> bool:
     return isinstance(value, Unknown) or value in allowed
 
 
+def known_secrets(data: Mapping[str, object], pointer: str, given: Mapping[str, Supplied]) -> list[Secret]:
+    """What is secret before anything is evaluated: all that was given to secure parameters, and their defaults."""
+    parameters = data.get("parameters")
+    found: list[Secret] = []
+    for name in parameters if isinstance(parameters, dict) else ():
+        parameter = declared(data, pointer, name)
+        if parameter is not None and parameter.secure:
+            supplied = given.get(name.lower())
+            found += secrets(name, supplied.value) if supplied else []
+            default = parameter.body.get("defaultValue")
+            found += [one for one in secrets(name, default) if not is_expression(one.reveal())]
+    return found
+
+
 def secrets(name: str, value: object) -> list[Secret]:
-    """Every text in the value of a secure parameter."""
+    """Every text and number in the value of a secure parameter."""
     match value:
-        case str():
-            return [Secret(name, value)]
+        case bool():
+            return []
+        case str() | int() | float():
+            return [Secret(name, as_text(value))]
         case dict():
             return [secret for key, one in value.items() for secret in secrets(f"{name}.{key}", one)]
         case list():

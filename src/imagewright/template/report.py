@@ -20,6 +20,7 @@ class Report:
         self._unknowns = unknowns
         self.mask = Mask()
         self._found: dict[tuple[str, str, Origin], Diagnostic] = {}
+        self._said: set[str] = set()
 
     def error(self, code: str, message: str, origin: Origin, hint: str = "") -> None:
         self.add(Diagnostic(Severity.ERROR, code, message, origin, hint))
@@ -32,6 +33,12 @@ class Report:
 
     def add(self, diagnostic: Diagnostic) -> None:
         self._found.setdefault((diagnostic.code, diagnostic.message, diagnostic.origin), diagnostic)
+
+    def once(self, code: str) -> bool:
+        """Whether this is the first time that somebody asks about `code`."""
+        first = code not in self._said
+        self._said.add(code)
+        return first
 
     def extend(self, diagnostics: Iterable[Diagnostic]) -> None:
         """Take over what a parser has found. It cannot know how grave an unfilled placeholder is."""

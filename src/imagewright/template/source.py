@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 
 from imagewright.core.errors import Diagnostic, Severity
@@ -42,11 +42,12 @@ class Parsed:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A file that was read."""
+    """A file that was read. `private`: it may hold secrets, so its lines are never shown."""
 
     path: str
     text: str
     parsed: Parsed
+    private: bool = False
 
     @property
     def data(self) -> object:
@@ -67,14 +68,33 @@ class Document:
         while span is None:
             span = self.parsed.spans.get(place)
             if span is None and not place:
-                return Origin(self.path, pointer=pointer)
+                return Origin(self.path, pointer=pointer, private=self.private)
             place = place.rpartition("/")[0]
-        return Origin(self.path, span.line, span.column, pointer, span.length)
+        return Origin(self.path, span.line, span.column, pointer, span.length, self.private)
 
 
 def escape(key: str) -> str:
     """One step of a JSON pointer (RFC 6901)."""
     return key.replace("~", "~0").replace("/", "~1")
+
+
+def read_private(path: str) -> Document:
+    """Read a file that may hold secrets: no line of it is shown, and what was wrong in it is not quoted."""
+    document = read(path)
+    lines = document.text.split("\n")
+
+    def silenced(found: Diagnostic) -> Diagnostic:
+        where = replace(found.origin, private=True)
+        line = lines[where.line - 1] if 0 < where.line <= len(lines) else ""
+        quoted = line[max(0, where.column - 1) : where.column - 1 + where.length]
+        message, hint = found.message, found.hint
+        for part in (quoted, quoted.strip("'*&!")):
+            if len(part) > 1:
+                message, hint = message.replace(part, "…"), hint.replace(part, "…")
+        return replace(found, origin=where, message=message, hint=hint)
+
+    parsed = replace(document.parsed, diagnostics=tuple(map(silenced, document.diagnostics)))
+    return replace(document, parsed=parsed, private=True)
 
 
 def read(path: str, text: bytes | None = None) -> Document:

@@ -38,22 +38,54 @@ def _resource_group(context: ArmContext) -> Value | Unknown:
         "type": "Microsoft.Resources/resourceGroups",
         "location": _maybe(context.location, "the location of the resource group"),
         "tags": Unknown("the tags of the resource group are not known"),
+        "managedBy": Unknown("who manages the resource group is not known"),
         "properties": {"provisioningState": "Succeeded"},
     }
 
 
-def _environment(_: ArmContext) -> Value | Unknown:
+_CLOUDS = {
+    "azurecloud": (
+        "AzureCloud", "management.azure.com", "login.microsoftonline.com", "portal.azure.com",
+        "core.windows.net", ".vault.azure.net", ".database.windows.net", ".azurecr.io",
+    ),
+    "azureusgovernment": (
+        "AzureUSGovernment", "management.usgovcloudapi.net", "login.microsoftonline.us", "portal.azure.us",
+        "core.usgovcloudapi.net", ".vault.usgovcloudapi.net", ".database.usgovcloudapi.net", ".azurecr.us",
+    ),
+    "azurechinacloud": (
+        "AzureChinaCloud", "management.chinacloudapi.cn", "login.chinacloudapi.cn", "portal.azure.cn",
+        "core.chinacloudapi.cn", ".vault.azure.cn", ".database.chinacloudapi.cn", ".azurecr.cn",
+    ),
+}  # fmt: skip
+
+
+def _environment(context: ArmContext) -> Value | Unknown:
+    facts = _CLOUDS.get((context.cloud or "AzureCloud").lower())
+    if facts is None:
+        return Unknown(f"the endpoints of the cloud {context.cloud} are not known")
+    name, manager, login, portal, storage, vault, sql, registry = facts
+    unknown = Unknown("not every endpoint of a cloud is known")
+    suffixes = {"storage": storage, "keyvaultDns": vault, "sqlServerHostname": sql, "acrLoginServer": registry}
+    suffixes_unknown = ("azureDatalakeAnalyticsCatalogAndJob", "azureDatalakeStoreFileSystem")
+    endpoints = ("gallery", "graph", "graphAudience", "batch", "media", "sqlManagement", "vmImageAliasDoc")
     return {
-        "name": "AzureCloud",
-        "resourceManager": "https://management.azure.com/",
-        "authentication": {"loginEndpoint": "https://login.microsoftonline.com/", "tenant": "common"},
-        "suffixes": {
-            "storage": "core.windows.net",
-            "keyvaultDns": ".vault.azure.net",
-            "sqlServerHostname": ".database.windows.net",
-            "acrLoginServer": ".azurecr.io",
+        "name": name,
+        "resourceManager": f"https://{manager}/",
+        "portal": f"https://{portal}",
+        "authentication": {
+            "loginEndpoint": f"https://{login}/",
+            "audiences": unknown,
+            "tenant": "common",
+            "identityProvider": "AAD",
         },
+        "suffixes": suffixes | dict.fromkeys((*suffixes_unknown, "azureFrontDoorEndpointSuffix"), unknown),
+        **dict.fromkeys((*endpoints, "activeDirectoryDataLake"), unknown),
     }
+
+
+def _deployer(_: ArmContext) -> Value | Unknown:
+    unknown = Unknown("who deploys is not known")
+    return {"objectId": unknown, "tenantId": unknown, "userPrincipalName": unknown}
 
 
 def _tail(resource_type: str, names: tuple[Value, ...]) -> str:
@@ -105,6 +137,7 @@ SURROUNDINGS: Mapping[str, Callable[..., Value | Unknown]] = {
     "subscription": _subscription,
     "resourceGroup": _resource_group,
     "environment": _environment,
+    "deployer": _deployer,
     "resourceId": _resource_id,
     "subscriptionResourceId": _subscription_resource_id,
     "tenantResourceId": _tenant_resource_id,

@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import base64
-import json
 import re
 from collections.abc import Callable, Mapping
 from urllib.parse import quote, unquote, urljoin
 
 from imagewright.template.unique import guid, unique_string
-from imagewright.template.values import MAX_TEXT, Value, as_text, describe, equal, items, number, text, wrong
+from imagewright.template.values import (
+    MAX_ITEMS,
+    Value,
+    as_text,
+    describe,
+    equal,
+    fits,
+    from_json,
+    items,
+    number,
+    text,
+    wrong,
+)
 
 
 def _concat(*parts: Value) -> Value:
     if parts and isinstance(parts[0], list):
         return [one for part in parts for one in items(part)]
-    if sum(len(part) for part in parts if isinstance(part, str)) > MAX_TEXT:
-        raise wrong("the text becomes longer than 4 MiB")
+    fits(sum(len(part) for part in parts if isinstance(part, str)))
     for part in parts:
         if isinstance(part, list | dict):
             raise wrong(f"a text and {describe(part)} cannot be joined")
@@ -24,7 +34,16 @@ def _concat(*parts: Value) -> Value:
 
 
 def _format(pattern: Value, *arguments: Value) -> str:
+    length = 0
+
     def one(found: re.Match[str]) -> str:
+        nonlocal length
+        piece = meant(found)
+        length += len(piece)
+        fits(length)
+        return piece
+
+    def meant(found: re.Match[str]) -> str:
         if found[0] in {"{{", "}}"}:
             return found[0][0]
         if not found[1]:
@@ -59,8 +78,34 @@ def _substring(source: Value, start: Value, length: Value = None) -> str:
 
 
 def _split(source: Value, separators: Value) -> list[Value]:
-    marks = separators if isinstance(separators, list) else [separators]
-    return re.split("|".join(re.escape(text(mark)) for mark in marks), text(source))
+    marks = [text(mark) for mark in (separators if isinstance(separators, list) else [separators])]
+    marks = [mark for mark in marks if mark]
+    if sum(text(source).count(mark) for mark in marks) > MAX_ITEMS:
+        raise wrong(f"makes at most {MAX_ITEMS} parts")
+    return re.split("|".join(re.escape(mark) for mark in marks), source) if marks else [source]
+
+
+def _join(parts: Value, separator: Value) -> str:
+    words = []
+    length = 0
+    for one in items(parts):
+        words.append(as_text(one))
+        length += len(words[-1]) + len(text(separator))
+        fits(length)
+    return str(separator).join(words)
+
+
+def _replace(source: Value, old: Value, new: Value) -> str:
+    if not text(old):
+        return text(source)
+    fits(len(text(source)) + source.count(old) * (len(text(new)) - len(old)))
+    return str(source.replace(old, new))
+
+
+def _words(first: Value, more: tuple[Value, ...]) -> list[str]:
+    words = [text(one) for one in (first, *more)]
+    fits(sum(map(len, words)))
+    return words
 
 
 def _pad_left(source: Value, length: Value, fill: Value = " ") -> str:
@@ -87,13 +132,6 @@ def _data_uri_text(source: Value) -> str:
     return _unbase64(body) if head.endswith(";base64") else unquote(body)
 
 
-def _json(source: Value) -> Value:
-    try:
-        return json.loads(text(source))
-    except (ValueError, RecursionError) as error:
-        raise wrong(f"this is not JSON: {error}") from None
-
-
 def _index_of(source: Value, part: Value) -> int:
     if isinstance(source, list):
         return next((index for index, one in enumerate(source) if equal(one, part)), -1)
@@ -109,19 +147,19 @@ def _last_index_of(source: Value, part: Value) -> int:
 TEXT_FUNCTIONS: Mapping[str, Callable[..., Value]] = {
     "base64": _base64,
     "base64ToString": _unbase64,
-    "base64ToJson": lambda source: _json(_unbase64(source)),
+    "base64ToJson": lambda source: from_json(_unbase64(source)),
     "concat": _concat,
     "dataUri": lambda source: f"data:text/plain;charset=utf8;base64,{_base64(source)}",
     "dataUriToString": _data_uri_text,
     "endsWith": lambda source, end: text(source).lower().endswith(text(end).lower()),
     "format": _format,
-    "guid": lambda first, *more: guid([text(one) for one in (first, *more)]),
+    "guid": lambda first, *more: guid(_words(first, more)),
     "indexOf": _index_of,
-    "join": lambda parts, separator: text(separator).join(as_text(one) for one in items(parts)),
-    "json": _json,
+    "join": _join,
+    "json": lambda source: from_json(text(source)),
     "lastIndexOf": _last_index_of,
     "padLeft": _pad_left,
-    "replace": lambda source, old, new: text(source).replace(text(old), text(new)) if old else source,
+    "replace": _replace,
     "split": _split,
     "startsWith": lambda source, start: text(source).lower().startswith(text(start).lower()),
     "string": as_text,
@@ -129,7 +167,7 @@ TEXT_FUNCTIONS: Mapping[str, Callable[..., Value]] = {
     "toLower": lambda source: text(source).lower(),
     "toUpper": lambda source: text(source).upper(),
     "trim": lambda source: text(source).strip(),
-    "uniqueString": lambda first, *more: unique_string([text(one) for one in (first, *more)]),
+    "uniqueString": lambda first, *more: unique_string(_words(first, more)),
     "uri": lambda base, relative: urljoin(text(base), text(relative)),
     "uriComponent": lambda source: quote(text(source), safe="-_.~"),
     "uriComponentToString": lambda source: unquote(text(source)),

@@ -24,7 +24,7 @@ def unique_string(words: Sequence[str]) -> str:
 
 def guid(words: Sequence[str]) -> str:
     """A UUID of version 5 in ARM's own namespace."""
-    return str(uuid.uuid5(_NAMESPACE, "-".join(words)))
+    return str(uuid.uuid5(_NAMESPACE, "-".join(words).encode("utf-8", "replace").decode()))
 
 
 def _murmur(data: bytes) -> int:

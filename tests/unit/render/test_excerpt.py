@@ -3,8 +3,11 @@ from __future__ import annotations
 import codecs
 from pathlib import Path
 
+import pytest
+
 from imagewright.core.errors import Diagnostic, Severity
 from imagewright.core.origin import Origin
+from imagewright.core.secret import Mask, Secret
 from imagewright.render.excerpt import WIDTH, Excerpts
 from imagewright.render.paint import Paint
 
@@ -75,9 +78,24 @@ def test_a_diagnostic_is_told_whole_and_in_words() -> None:
         "  --> -:1:14  /password",
         "  |",
         '1 | {"password": "***"}',
-        "  |              ^^^^^^^^^",
+        "  |              ^^^^^",
         "hint: choose",
     ]
+
+
+@pytest.mark.parametrize("column", [1, 40, 105, 110, 118, 250])
+def test_a_secret_is_whole_when_a_long_line_is_cut(column: int) -> None:
+    excerpts = Excerpts(mask=Mask((Secret("pw", "hunter2-hunter2-hunter2"),)))
+    excerpts.remember("-", (f"{'a' * 99} hunter2-hunter2-hunter2 {'b' * 200}").encode())
+
+    assert "hunt" not in "".join(excerpts.place(Origin("-", 1, column, length=30)))
+
+
+def test_lines_of_a_private_file_are_not_shown() -> None:
+    excerpts = Excerpts()
+    excerpts.remember("-", b"hunter2")
+
+    assert excerpts.place(Origin("-", 1, 1, "/a", private=True)) == ["  --> -:1:1  /a"]
 
 
 def test_colour_adds_nothing_but_colour() -> None:

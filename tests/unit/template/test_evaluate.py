@@ -295,4 +295,38 @@ def test_a_function_of_the_users_own_cannot_call_itself_forever() -> None:
     body = {"parameters": [], "output": {"type": "string", "value": "[my.f()]"}}
     functions = [{"namespace": "my", "members": {"f": body}}]
 
-    assert codes(deployment({"tags": {"a": "[my.f()]"}}, functions=functions)) == ["too-deep"]
+    assert codes(deployment({"tags": {"a": "[my.f()]"}}, functions=functions)) == ["unknown-function"]
+    assert codes(deployment({"tags": {"a": "[my.f()]"}}, functions=functions, languageVersion="2.0")) == ["too-deep"]
+    body["output"] = {"type": "array", "value": nested("[my.f()]", 7)}
+    text = deployment({"tags": {"a": "[string(my.f())]"}}, functions=functions, languageVersion="2.0")
+    assert set(codes(text)) == {"too-deep"}
+
+
+def nested(value: object, levels: int) -> object:
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+def test_a_chain_of_deep_variables_is_too_deep() -> None:
+    variables = {f"v{one}": nested(f"[variables('v{one + 1}')]", 50) for one in range(20)} | {"v20": "x"}
+
+    assert "too-deep" in codes(deployment({"tags": {"a": "[variables('v0')]"}}, variables=variables))
+
+
+@pytest.mark.parametrize("levels", [100, 5000, 200_000])
+def test_a_deep_value_of_set_is_refused(levels: int) -> None:
+    text = deployment({"tags": {"a": "[string(parameters('x'))]"}}, parameters={"x": {"type": "array"}})
+
+    (found,) = validate_file("t.json", text=text, overrides={"x": "[" * levels + "]" * levels}).diagnostics
+    assert found.code in {"too-deep", "bad-argument", "wrong-type"}
+
+
+@pytest.mark.parametrize("where", ["variables", "resource"])
+def test_copy_loops_in_copy_loops_are_too_expensive_and_that_is_said_once(where: str) -> None:
+    value: object = 1
+    for name in "abc":
+        value = {"copy": [{"name": name, "count": 800, "input": value}]}
+    resource = {"tags": {"a": "[string(length(variables('v').c))]"}} if where == "variables" else {"tags": value}
+
+    assert codes(deployment(resource, variables={"v": value})) == ["too-expensive"]

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from imagewright.core.errors import Severity
 from imagewright.core.unknown import Unknown
 from imagewright.template import ArmContext
-from imagewright.template.evaluate import Session, Template
+from imagewright.template.evaluate import Template
+from imagewright.template.expressions import ExpressionError
+from imagewright.template.functions import FUNCTIONS, call
 from imagewright.template.report import Report
+from imagewright.template.session import Session
 from imagewright.template.source import read
 
 CONTEXT = ArmContext("sub", "group", "westeurope", "tenant", now=datetime(2026, 11, 23, 10, 15, 7, tzinfo=UTC))
@@ -113,6 +120,19 @@ VARIABLES = {"o": {"Key": 1, "n": {"a": None}}, "l": ["a", "b", "a"], "s": "Hell
         ("[filter(range(0, 5), lambda('x', greater(lambdaVariables('x'), 2)))]", [3, 4]),
         ("[reduce(range(1, 4), 0, lambda('sum', 'x', add(lambdaVariables('sum'), lambdaVariables('x'))))]", 10),
         ("[toObject(variables('l'), lambda('x', lambdaVariables('x')), lambda('x', 1))]", {"a": 1, "b": 1}),
+        (
+            "[sort(createArray(3, 1, 2), lambda('a', 'b', less(lambdaVariables('a'), lambdaVariables('b'))))]",
+            [1, 2, 3],
+        ),
+        ("[mapValues(createObject('a', 1), lambda('v', add(lambdaVariables('v'), 1)))]", {"a": 2}),
+        ("[groupBy(variables('l'), lambda('x', lambdaVariables('x')))]", {"a": ["a", "a"], "b": ["b"]}),
+        ("[tryIndexFromEnd(variables('l'), 9)]", None),
+        ("[indexFromEnd(variables('l'), 2)]", "b"),
+        # ranges of addresses
+        ("[cidrSubnet('10.144.0.0/20', 24, 3)]", "10.144.3.0/24"),
+        ("[cidrHost('10.144.3.0/24', 2)]", "10.144.3.3"),
+        ("[parseCidr('10.144.0.0/20').lastUsable]", "10.144.15.254"),
+        ("[parseCidr('10.144.0.0/20').cidr]", 20),
         # dates
         ("[utcNow()]", "20261123T101507Z"),
         ("[utcNow('yyyy-MM-dd HH:mm:ss')]", "2026-11-23 10:15:07"),
@@ -168,6 +188,9 @@ def test_function(text: str, expected: object) -> None:
         ("[variables('o').kay]", "no-such-property", "there is no property 'kay'"),
         ("[variables('l')[3]]", "no-such-property", "there is no item 3"),
         ("[variables('s').length]", "no-such-property", "'length' cannot be looked up"),
+        ("[fail('stop here')]", "template-fails", "stop here"),
+        ("[map(variables('l'), 1)]", "bad-argument", "map: a lambda is expected"),
+        ("[cidrSubnet('10.0.0.0/24', 16, 0)]", "bad-argument", "has no part 0"),
         ("[copyIndex()]", "no-such-loop", "there is no copy loop"),
         ("[lambdaVariables('x')]", "no-such-variable", "there is no lambda variable 'x'"),
         ("[mul(4611686018427387904, 4)]", "too-large", "the value becomes too large"),
@@ -190,6 +213,105 @@ def test_without_a_context_these_are_unknown(text: str) -> None:
 
     assert isinstance(value, Unknown)
     assert [found.code for found in report.diagnostics()] == ["unknown-value"]
+
+
+ARGUMENTS = st.recursive(
+    st.none() | st.booleans() | st.integers(-3, 70) | st.floats() | st.sampled_from([2**63, -(2**70)])
+    | st.text(max_size=8) | st.sampled_from(["\ud800", "10.0.0.0/16", "fd00::/8", "2020-01-01", "P1D"])
+    | st.sampled_from(["http://[a", "{0}", "[NaN]", "1e999", "data:,%"])
+    | st.just(Unknown("x")) | st.just(lambda *_: True) | st.just(lambda first, *_: first),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=6,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", sorted(FUNCTIONS))
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(arguments=st.lists(ARGUMENTS, max_size=4))
+def test_a_function_gives_a_value_or_an_error_of_ours(name: str, arguments: list[Any]) -> None:
+    with suppress(ExpressionError):
+        call(name, arguments)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[indexFromEnd(createArray(1), 5)]",
+        "[dateTimeAdd('2020-01-01', 'P1D', 5)]",
+        "[int(json('NaN'))]",
+        "[int(json('1e999'))]",
+        "[uri('http://[foo', 'bar')]",
+        "[join(range(0, 10000), 'x')]",
+        "[string(json('" + "[" * 300 + "1" + "]" * 300 + "'))]",
+        "[string(reduce(range(0, 10000), 1, lambda('a', createArray(lambdaVariables('a'), lambdaVariables('a')))))]",
+        "[replace(padLeft('', 10000), ' ', padLeft('', 10000))]",
+        "[join(map(range(0, 9999), lambda('x', padLeft('', 10000))), 'y')]",
+        "[format(replace(padLeft('', 999), ' ', '{0,9999}'), 'x')]",
+        "[and()]",
+        "[copyIndex('a', 1, 2)]",
+    ],
+)
+def test_what_cannot_be_computed_is_told_with_a_hint(text: str) -> None:
+    value, report = evaluate(text)
+    if report.diagnostics():
+        (found,) = report.diagnostics()
+        assert found.code in {"bad-argument", "too-deep", "too-large"}
+        assert found.hint
+        assert isinstance(value, Unknown)
+    else:
+        assert "join(range" in text
+
+
+def test_half_a_character_becomes_a_replacement() -> None:
+    value, report = evaluate("[base64ToString(base64(json('\"a\\ud800\"')))]")
+
+    assert report.diagnostics() == ()
+    assert value == "a\ufffd"
+
+
+def test_an_unknown_function_is_told_before_its_arguments() -> None:
+    _, report = evaluate("[toLowr(nosuch())]")
+
+    assert [found.message for found in report.diagnostics()] == ["there is no function 'toLowr'"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[createObject(reference('x').y, 1)]",
+        "[flatten(createArray(reference('x').y))]",
+        "[shallowMerge(createArray(reference('x').y))]",
+        "[contains(createArray(reference('x').y), 'a')]",
+        "[tryGet(createObject('a', reference('x').y), 'a', 'b')]",
+        "[sort(createArray(1, 2), lambda('a', 'b', reference('x').y))]",
+        "[toLogicalZone('s', 'l', '1')]",
+        "[deployment().properties.templateLink.uri]",
+        "[deployer().objectId]",
+        "[resourceGroup().managedBy]",
+        "[environment().suffixes.azureFrontDoorEndpointSuffix]",
+    ],
+)
+def test_what_depends_on_the_unknown_is_unknown_and_no_error(text: str) -> None:
+    data = {"x": text}
+    report = Report(Severity.WARNING)
+    Template(read("t.json", json.dumps(data).encode()), data, "", {}, CONTEXT, Session(report), "main").evaluate(
+        text, "/x"
+    )
+
+    assert {found.code for found in report.diagnostics()} <= {"unknown-value"}
+    assert len(report.diagnostics()) == 1
+
+
+def test_what_is_found_among_the_unknown_is_found() -> None:
+    value, _ = evaluate("[contains(createArray(reference('x').y, 'a'), 'a')]")
+
+    assert value is True
+
+
+def test_the_environment_is_that_of_the_cloud() -> None:
+    value, _ = evaluate("[environment().suffixes.storage]", context=replace(CONTEXT, cloud="AzureUSGovernment"))
+
+    assert value == "core.usgovcloudapi.net"
 
 
 def test_the_marker_is_on_the_call_that_failed() -> None:

@@ -1,0 +1,49 @@
+"""What all deployments of one file share while they are evaluated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from imagewright.core.digest import digest
+from imagewright.core.secret import Mask, Secret
+from imagewright.template.effort import Effort
+from imagewright.template.parameters import secrets
+from imagewright.template.report import Report
+from imagewright.template.values import Value, as_text
+
+_LONGEST_NAME = 60
+
+
+@dataclass(frozen=True)
+class Session:
+    """Where findings go, the work done so far, the secrets met."""
+
+    report: Report
+    effort: Effort = field(default_factory=Effort)
+    secrets: dict[Secret, None] = field(default_factory=dict)
+
+    @property
+    def mask(self) -> Mask:
+        return Mask(tuple(self.secrets))
+
+    def learn(self, secrets: Iterable[Secret]) -> None:
+        self.secrets.update(dict.fromkeys(secrets))
+
+    def derived(self, function: str, arguments: Sequence[Value], result: Value) -> None:
+        """What a function of texts makes out of a secret is a secret too, unless the mask sees the secret in it.
+
+        Its name tells how it was made, so that two different results never count as the same.
+        """
+        if not self.secrets or not (isinstance(result, str) or (arguments and isinstance(arguments[0], str))):
+            return
+        mask = self.mask
+        self.effort.spend(len(mask.secrets) // 100)
+        words = ", ".join(as_text(one) for one in arguments)
+        masked = mask(words)
+        if masked == words:
+            return
+        if len(masked) > _LONGEST_NAME:
+            masked = f"{masked[:_LONGEST_NAME]}… {digest('imagewright.secret.v1', masked)[:8]}"
+        made = secrets(f"{function}({masked})", result)
+        self.learn(one for one in made if mask(one.reveal()) == one.reveal())
