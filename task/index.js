@@ -5,7 +5,7 @@
 'use strict';
 
 const { spawn } = require('child_process');
-const { createHash } = require('crypto');
+const { createHash, randomBytes } = require('crypto');
 const fs = require('fs');
 const os = require('os');
 const path = require('path');
@@ -13,6 +13,10 @@ const path = require('path');
 const OLDEST = [3, 11];
 const VERSION = 'import sys; print("%d.%d" % sys.version_info[:2])';
 const WINDOWS = process.platform === 'win32';
+const COMPLETE = 'imagewright.complete';
+const NOTES = 'imagewright-builds';
+// What a pipeline may have set for uv and pip of its own; where packages come from stays.
+const STEERING = ['UV_PYTHON', 'UV_SYSTEM_PYTHON', 'UV_PROJECT_ENVIRONMENT', 'UV_ENV_FILE', 'PIP_USER', 'PIP_TARGET', 'PIP_PREFIX'];
 
 let child = null;
 let cancelled = false;
@@ -69,20 +73,33 @@ async function installed() {
   const digest = createHash('sha256').update(fs.readFileSync(wheel)).update(fs.readFileSync(lock)).digest('hex');
   const tools = process.env.AGENT_TOOLSDIRECTORY || path.join(os.homedir(), '.cache');
   const home = path.join(tools, 'imagewright', `${digest.slice(0, 16)}-${process.arch}`);
-  const python = WINDOWS ? path.join('Scripts', 'python.exe') : path.join('bin', 'python');
-  if (!fs.existsSync(`${home}.complete`)) {
-    console.log('##[group]Installing Imagewright');
-    const draft = `${home}.${process.pid}`;
-    await install(draft, path.join(draft, python), wheel, lock);
-    adopt(draft, home);
+  if (await works(home)) return pythonOf(home);
+  console.log('##[group]Installing Imagewright');
+  const draft = `${home}.${process.pid}-${randomBytes(4).toString('hex')}`;
+  try {
+    await install(draft, wheel, lock);
+    return pythonOf(await adopt(draft, home));
+  } finally {
+    remove(draft);
     console.log('##[endgroup]');
   }
-  return path.join(home, python);
 }
 
-async function install(home, python, wheel, lock) {
+function pythonOf(home) {
+  return path.join(home, WINDOWS ? path.join('Scripts', 'python.exe') : path.join('bin', 'python'));
+}
+
+/** Whether an environment is whole, and its Python is still on this machine. */
+async function works(home) {
+  if (!fs.existsSync(path.join(home, COMPLETE))) return false;
+  return (await run(pythonOf(home), ['-P', '-c', 'import imagewright'], { quiet: true })).code === 0;
+}
+
+async function install(home, wheel, lock) {
   fs.mkdirSync(path.dirname(home), { recursive: true });
+  const python = pythonOf(home);
   const uv = (await run('uv', ['--version'], { quiet: true })).code === 0;
+  const pip = [python, '-m', 'pip', 'install', '--quiet', '--disable-pip-version-check'];
   const steps = uv
     ? [
         ['uv', 'venv', '--quiet', '--relocatable', '--python', `>=${OLDEST.join('.')}`, home],
@@ -91,25 +108,44 @@ async function install(home, python, wheel, lock) {
       ]
     : [
         [...(await findPython()), '-m', 'venv', home],
-        [python, '-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--requirement', lock],
-        [python, '-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--no-deps', wheel],
+        [...pip, '--requirement', lock],
+        [...pip, '--no-deps', wheel],
       ];
+  const environment = { ...process.env };
+  for (const name of STEERING) delete environment[name];
   for (const [command, ...args] of steps) {
-    const { code } = await run(command, args);
+    const { code } = await run(command, args, { environment });
     if (cancelled) throw new Error('cancelled');
-    if (code !== 0) throw new Error(`Imagewright could not be installed: ${path.basename(command)} ended with ${code}`);
+    if (code !== 0) {
+      const hint = args.includes('venv') && !uv ? '; on Debian and Ubuntu its module venv is in the package python3-venv' : '';
+      throw new Error(`Imagewright could not be installed: ${path.basename(command)} ended with ${code}${hint}`);
+    }
   }
+  fs.writeFileSync(path.join(home, COMPLETE), '');
 }
 
-/** Put a finished environment in its place; another agent of this machine may have been faster. */
-function adopt(draft, home) {
-  if (fs.existsSync(`${home}.complete`)) {
-    fs.rmSync(draft, { recursive: true, force: true });
-    return;
+/** Put a finished draft in its place, and return where it is; another agent of this machine may have been faster. */
+async function adopt(draft, home) {
+  for (let attempt = 0; attempt < 3; attempt++) {
+    try {
+      fs.renameSync(draft, home);
+      return home;
+    } catch (error) {
+      if (!fs.existsSync(home)) throw error;
+    }
+    if (await works(home)) return home;
+    // What does not work goes in one piece: nobody finds half of it.
+    const broken = `${draft}.broken`;
+    try {
+      fs.renameSync(home, broken);
+    } catch {} // somebody else does the same
+    remove(broken);
   }
-  fs.rmSync(home, { recursive: true, force: true });
-  fs.renameSync(draft, home);
-  fs.writeFileSync(`${home}.complete`, '');
+  throw new Error(`${home} can neither be used nor replaced; remove it`);
+}
+
+function remove(folder) {
+  fs.rmSync(folder, { recursive: true, force: true, maxRetries: 3 });
 }
 
 function escape(text) {
@@ -133,6 +169,13 @@ async function start(command) {
   if (failure) console.log(`##vso[task.complete result=Failed;]${escape(failure)}`);
 }
 
-module.exports = { start };
+/** Finish what builds of this job may have left; without a build nothing is installed for it. */
+async function cleanUp() {
+  const notes = path.join(process.env.AGENT_TEMPDIRECTORY || os.tmpdir(), NOTES);
+  if (fs.existsSync(notes) && fs.statSync(notes).size > 0) await start('cleanup');
+  else console.log('nothing is left to clean up');
+}
+
+module.exports = { cleanUp };
 
 if (require.main === module) start('build');

@@ -1,4 +1,4 @@
 // Runs after the job, also after a cancelled one: finishes the clean-up that the job had no time for.
 'use strict';
 
-require('./index.js').start('cleanup');
+require('./index.js').cleanUp();

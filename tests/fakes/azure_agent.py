@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from machine import machine
+from nodes import HANDLERS
 from runner_grammar import Command, azure_commands
 
 INTERRUPT_SECONDS = 7.5
@@ -49,12 +50,13 @@ class Ran:
 
 @dataclass
 class Agent:
-    """One job on one agent. The task's folder is `task`, its inputs are given by name."""
+    """One job on one agent. The task's folder is `task`, its inputs are given by name; `handler` is of task.json."""
 
     root: Path
     task: Path
     environment: dict[str, str] = field(default_factory=dict)
     cancel_when: Callable[[str], bool] | None = None
+    handler: str = "Node20_1"
     variables: dict[str, str] = field(default_factory=dict)
     outputs: dict[str, str] = field(default_factory=dict)
     summaries: list[str] = field(default_factory=list)
@@ -75,7 +77,7 @@ class Agent:
 
     def _handle(self, phase: str, inputs: Mapping[str, str]) -> Ran:
         manifest = json.loads((self.task / "task.json").read_text("utf-8"))
-        target = self.task / manifest[phase]["Node20_1"]["target"]
+        target = self.task / manifest[phase][self.handler]["target"]
         defaults = {each["name"]: str(each.get("defaultValue", "")) for each in manifest["inputs"]}
         given = {**defaults, **inputs}
         names = {name: re.sub(r"[. ]", "_", name).upper() for name in given}
@@ -97,7 +99,7 @@ class Agent:
             **self.environment,
             **{f"INPUT_{names[name]}": value for name, value in given.items() if value},
         }
-        ran = self._execute(["node", str(target)], environment)
+        ran = self._execute([HANDLERS[self.handler](), str(target)], environment)
         self._obey(ran.commands, {each["name"].lower() for each in manifest["outputVariables"]})
         return ran
 

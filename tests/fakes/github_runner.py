@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import time
@@ -150,6 +151,9 @@ class Runner:
         self.masked += masks
         self.summary += files["GITHUB_STEP_SUMMARY"].read_text("utf-8")
         self.environment |= github_file(files["GITHUB_ENV"])
+        added = [line for line in files["GITHUB_PATH"].read_text("utf-8").splitlines() if line]
+        if added:
+            self.environment["PATH"] = os.pathsep.join([*reversed(added), self.environment["PATH"]])
         return Done(code, log, github_file(files["GITHUB_OUTPUT"]), seconds, signals)
 
     def _execute(self, command: list[str], environment: dict[str, str]) -> tuple[int, str, float, int]:

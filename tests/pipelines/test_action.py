@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from github_runner import Runner
+from machine import command, path_without
 from sample_template import template
 
 from imagewright.engine.ledger import pending
@@ -210,6 +211,39 @@ def test_killed_the_second_step_finishes_the_clean_up(runner: Make, tmp_path: Pa
     (ledger,) = (tmp_path / "home").glob("builds/*/ledger.jsonl")
     assert pending(ledger) == ()
     assert "deleted machine machine-1" in mine.steps["image/cleanup"].log
+
+
+def test_without_uv_the_action_brings_its_own(runner: Make, tmp_path: Path) -> None:
+    mine = runner(PATH=path_without(tmp_path / "bin", "uv", "uvx", "pipx"))
+    assert job(mine, template=template("say hello")) == "success", mine.log
+    assert mine.steps["image/uv"].outputs["path"].startswith(str(mine.temp))
+    assert mine.outputs("image")["status"] == "succeeded"
+    assert mine.environment["PATH"] == str(tmp_path / "bin")
+
+
+def test_where_uv_cannot_be_had_that_is_said(runner: Make, tmp_path: Path) -> None:
+    path = path_without(tmp_path / "bin", "uv", "uvx", "pipx", "python")
+    command(path, "python3", "echo The virtual environment was not created >&2; exit 1")
+    mine = runner(PATH=path)
+    assert job(mine, template=template("say hello")) == "failure"
+    (error,) = [each for each in mine.steps["image/uv"].commands if each.name == "error"]
+    assert "python3-venv" in error.message
+    assert "image/build" not in mine.steps
+    assert mine.steps["image/cleanup"].code == 0
+
+
+def test_what_a_workflow_sets_for_its_own_use_of_uv_does_not_steer_the_action(runner: Make, tmp_path: Path) -> None:
+    theirs = {
+        "UV_PYTHON": "2.7",
+        "UV_PROJECT": str(tmp_path / "project"),
+        "UV_PROJECT_ENVIRONMENT": str(tmp_path / "theirs"),
+        "UV_ENV_FILE": str(tmp_path / ".env"),
+        "UV_LOCKED": "1",
+        "UV_NO_SYNC": "1",
+    }
+    mine = runner(**theirs)
+    assert job(mine, template=template("say hello")) == "success", mine.log
+    assert not (tmp_path / "theirs").exists()
 
 
 def test_a_machine_that_is_kept_on_purpose_is_not_cleaned_up(runner: Make, tmp_path: Path) -> None:

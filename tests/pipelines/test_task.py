@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from azure_agent import Agent
+from nodes import HANDLERS
 from sample_template import template
 
 from imagewright.engine.ledger import pending
@@ -19,11 +20,9 @@ FAKES = ROOT / "tests" / "fakes"
 CONNECTION = "11111111-2222-3333-4444-555555555555"
 Make = Callable[..., Agent]
 
-pytestmark = pytest.mark.skipif(shutil.which("node") is None, reason="there is no Node")
 
-
-@pytest.fixture
-def agent(tmp_path: Path, memory: dict[str, str]) -> Make:
+@pytest.fixture(params=HANDLERS)
+def agent(tmp_path: Path, memory: dict[str, str], request: pytest.FixtureRequest) -> Make:
     def make(**environment: str) -> Agent:
         task = tmp_path / "task"
         shutil.copytree(ROOT / "task", task)
@@ -33,7 +32,7 @@ def agent(tmp_path: Path, memory: dict[str, str]) -> Make:
             "IMAGEWRIGHT_HOME": str(tmp_path / "home"),
             "IMAGEWRIGHT_PLATFORM": "local",
         }
-        return Agent(tmp_path / "agent", task, {**memory, **ours, **environment})
+        return Agent(tmp_path / "agent", task, {**memory, **ours, **environment}, handler=request.param)
 
     return make
 
@@ -194,6 +193,14 @@ def test_killed_the_post_job_handler_finishes_the_clean_up(agent: Make, tmp_path
     assert "deleted machine machine-1" in after.log
     (ledger,) = (tmp_path / "home").glob("builds/*/ledger.jsonl")
     assert pending(ledger) == ()
+
+
+def test_where_nothing_was_built_nothing_is_installed_to_clean_up(agent: Make) -> None:
+    mine = agent()
+    del mine.environment["IMAGEWRIGHT_PYTHON"]
+    after = mine.after(template="web.json")
+    assert (after.code, after.result) == (0, "Succeeded")
+    assert after.log == "nothing is left to clean up\n"
 
 
 def test_no_python_is_one_clear_issue(agent: Make, tmp_path: Path) -> None:

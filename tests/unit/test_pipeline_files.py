@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from imagewright.options.action_yml import variable
+from imagewright.entry.pipeline import NOTED
+from imagewright.options.action_yml import NOTES, variable
 from imagewright.options.outputs import OUTPUTS
 from imagewright.options.pipeline import INPUTS, PIPELINE_TABLE
 
@@ -77,9 +78,14 @@ def test_the_build_step_hands_every_input_on() -> None:
 
 
 def test_every_step_that_runs_the_tool_is_replaced_by_it() -> None:
-    steps = [step for step in action["runs"]["steps"] if "imagewright" in step["run"]]
+    steps = [step for step in action["runs"]["steps"] if "imagewright.entry" in step["run"]]
     assert [step.get("if", "") for step in steps] == ["", "always()"]
-    assert all(step["run"].startswith("exec uv run ") and "\n" not in step["run"] for step in steps)
+    assert all(step["run"].splitlines()[-1].startswith("exec env -u UV_PYTHON ") for step in steps)
+
+
+def test_the_clean_up_knows_where_the_notes_of_builds_are() -> None:
+    assert NOTES == NOTED
+    assert f"'{NOTES}'" in (ROOT / "task" / "index.js").read_text("utf-8")
 
 
 def test_the_task_runs_on_node_20_and_24_and_cleans_up_after_the_job() -> None:

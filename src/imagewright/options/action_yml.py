@@ -20,7 +20,52 @@ branding:
   color: blue
 """
 
-_RUN = 'exec uv run --project "$GITHUB_ACTION_PATH" --frozen --no-dev --extra azure --extra pipelines'
+STEERING = (
+    "UV_PYTHON",
+    "UV_PROJECT",
+    "UV_PROJECT_ENVIRONMENT",
+    "UV_WORKING_DIRECTORY",
+    "UV_ENV_FILE",
+    "UV_LOCKED",
+    "UV_NO_SYNC",
+)
+"""What a workflow may have set for its own use of uv; where packages come from stays as it is."""
+
+NOTES = "imagewright-builds"
+"""The file of `entry/noted.py`: where it is missing or empty, there is nothing to clean up."""
+
+_UV_RUN = (
+    f"exec env {' '.join(f'-u {name}' for name in STEERING)} "
+    '"$IMAGEWRIGHT_UV" run --project "$GITHUB_ACTION_PATH" --frozen --no-dev --extra azure --extra pipelines'
+)
+
+_FIND_UV = f"""\
+if found=$(command -v uv); then
+  echo "path=$found" >> "$GITHUB_OUTPUT"
+  exit 0
+fi
+home="$RUNNER_TEMP/imagewright-uv"
+for python in python3 python; do
+  rm -rf "$home"
+  "$python" -m venv "$home" || continue
+  for bin in "$home/bin" "$home/Scripts"; do
+    [ -d "$bin" ] || continue
+    if "$bin/python" -m pip install --quiet --disable-pip-version-check '{UV}'; then
+      echo "path=$bin/uv" >> "$GITHUB_OUTPUT"
+      exit 0
+    fi
+  done
+done
+echo "::error title=uv is missing::uv could not be installed; install it on the runner, \
+or Python 3 with its module venv (Debian: python3-venv)"
+exit 1"""
+
+_CLEAN_UP = f"""\
+if [ ! -s "$RUNNER_TEMP/{NOTES}" ]; then
+  echo "nothing is left to clean up"
+  exit 0
+fi
+{_UV_RUN} --no-sync python -P -m imagewright.entry.github cleanup"""
 
 
 def action_yml() -> str:
@@ -40,11 +85,9 @@ def action_yml() -> str:
                 f"    value: ${{{{ steps.build.outputs.{output.name} }}}}",
             ]
     lines += ["runs:", "  using: composite", "  steps:"]
-    lines += _uv()
-    lines += _step("build", "Build", "", _environment(), "python -P -m imagewright.entry.github build")
-    lines += _step(
-        "cleanup", "Clean up", "always()", _environment(cleanup=True), "python -P -m imagewright.entry.github cleanup"
-    )
+    lines += _step("uv", "Find uv", "", [], _FIND_UV)
+    lines += _step("build", "Build", "", _environment(), f"{_UV_RUN} python -P -m imagewright.entry.github build")
+    lines += _step("cleanup", "Clean up", "always()", _environment(cleanup=True), _CLEAN_UP)
     return "\n".join(lines) + "\n"
 
 
@@ -53,30 +96,15 @@ def variable(name: str) -> str:
     return "INPUT_" + name.replace("-", "_").upper()
 
 
-def _uv() -> list[str]:
-    install = f"command -v uv || pipx install '{UV}' || python3 -m pip install --user '{UV}'"
-    return [
-        "    - name: Find uv",
-        "      shell: bash",
-        "      run: |",
-        f"        {install}",
-        "        command -v uv >/dev/null || {",
-        '          echo "::error title=uv is missing::uv is not on the PATH and could not be installed"',
-        "          exit 1",
-        "        }",
-    ]
-
-
-def _step(id_: str, name: str, condition: str, environment: list[tuple[str, str]], command: str) -> list[str]:
-    head = [f"    - id: {id_}", f"      name: {name}"]
-    head += [f"      if: {condition}"] if condition else []
-    return [
-        *head,
-        "      shell: bash",
-        "      env:",
-        *(f"        {key}: {value}" for key, value in environment),
-        f"      run: {_RUN} {command}",
-    ]
+def _step(id_: str, name: str, condition: str, environment: list[tuple[str, str]], script: str) -> list[str]:
+    """A step that runs `script`; without a condition or variables where these are empty."""
+    first, *rest = script.split("\n")
+    fields = [f"id: {id_}", f"name: {name}"]
+    fields += [f"if: {condition}"] if condition else []
+    fields += ["shell: bash"]
+    fields += ["env:", *(f"  {key}: {value}" for key, value in environment)] if environment else []
+    fields += ["run: |", *(f"  {line}" for line in (first, *rest))] if rest else [f"run: {first}"]
+    return [f"    {'- ' if number == 0 else '  '}{line}" for number, line in enumerate(fields)]
 
 
 def _environment(*, cleanup: bool = False) -> list[tuple[str, str]]:
@@ -85,7 +113,8 @@ def _environment(*, cleanup: bool = False) -> list[tuple[str, str]]:
         (variable(name), f"${{{{ inputs.{name} }}}}") for name, option in names if not cleanup or _cleans(option)
     ]
     whole = [] if cleanup else [("IMAGEWRIGHT_INPUTS", "${{ toJSON(inputs) }}")]
-    return [*wanted, *whole, ("PYTHONUTF8", '"1"'), ("PYTHONUNBUFFERED", '"1"')]
+    uv = ("IMAGEWRIGHT_UV", "${{ steps.uv.outputs.path }}")
+    return [*wanted, *whole, uv, ("PYTHONUTF8", '"1"'), ("PYTHONUNBUFFERED", '"1"')]
 
 
 def _cleans(option: Option) -> bool:
