@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 from azure_agent import Agent
-from machine import machine
+from machine import carry, machine
 from runner_grammar import azure_commands
 
 
@@ -26,8 +26,10 @@ class Ran:
     agents: dict[str, Agent] = field(default_factory=dict)
 
 
-def run_pipeline(file: Path, make: Callable[[str], Agent], variables: dict[str, str]) -> Ran:
-    """`make` gives a fresh agent for a job, by its name; `variables` are the pipeline's."""
+def run_pipeline(
+    file: Path, make: Callable[[str], Agent], variables: dict[str, str], cache: Path | None = None
+) -> Ran:
+    """`make` gives a fresh agent for a job, by its name; `variables` are the pipeline's; `cache` outlives agents."""
     pipeline = yaml.safe_load(file.read_text("utf-8"))
     ran = Ran()
     for stage in pipeline.get("stages") or [{"stage": "", "jobs": pipeline["jobs"]}]:
@@ -37,7 +39,8 @@ def run_pipeline(file: Path, make: Callable[[str], Agent], variables: dict[str, 
             for leg, more in _legs(job, ran, stage["stage"]).items():
                 agent = make(f"{name}{leg}")
                 own = {key: _runtime(text, ran, stage["stage"]) for key, text in (job.get("variables") or {}).items()}
-                _Job(agent, {**variables, **own, **more}, ran, f"{name}{leg}").run(job["steps"])
+                given = {"System.DefaultWorkingDirectory": str(agent.sources), **variables, **own, **more}
+                _Job(agent, given, ran, f"{name}{leg}", cache).run(job["steps"])
                 outputs[name] = ran.agents[f"{name}{leg}"].outputs
     return ran
 
@@ -48,9 +51,11 @@ class _Job:
     variables: dict[str, str]
     ran: Ran
     name: str
+    cache: Path | None
 
     def run(self, steps: list[dict[str, Any]]) -> None:
         outputs: dict[str, str] = {}
+        cached: list[Path] = []
         log, result = "", "Succeeded"
         for step in steps:
             if result != "Succeeded" or not self._wanted(step.get("condition", "")):
@@ -64,9 +69,15 @@ class _Job:
                 done = self.agent.run({key: self._expanded(value) for key, value in step["inputs"].items()})
                 log, result = log + done.log, done.result
                 self.variables |= self.agent.variables
+            elif step.get("task") == "Cache@2" and self.cache:
+                cached.append(Path(self._expanded(step["inputs"]["path"])))
+                carry(self.cache, cached[-1])
             found = {f"{identity}.{key}": value for key, value in self.agent.outputs.items()}
             outputs |= found
             self.variables |= found
+        for path in cached if result == "Succeeded" else ():
+            assert self.cache is not None
+            carry(path, self.cache)
         self.agent.outputs = outputs
         self.ran.logs[self.name], self.ran.results[self.name] = log, result
         self.ran.agents[self.name] = self.agent

@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 from expressions import evaluate, interpolate
-from machine import machine
+from machine import carry, machine
 from runner_grammar import Command, github_commands, github_file
 
 BASH = ("bash", "--noprofile", "--norc", "-e", "-o", "pipefail")
@@ -39,7 +39,8 @@ class Done:
 
 @dataclass
 class Runner:
-    """One job on one runner. `cancel_when` is asked with the log so far; true stops the running step."""
+    """One job on one runner. `cancel_when` is asked with the log so far; true stops the running step. `cache` is the
+    service's, which outlives runners."""
 
     root: Path
     environment: dict[str, str]
@@ -51,6 +52,7 @@ class Runner:
     summary: str = ""
     masked: list[str] = field(default_factory=list)
     final: dict[str, Any] = field(default_factory=dict)
+    cache: Path | None = None
 
     def __post_init__(self) -> None:
         self.temp = self.root / "_temp"
@@ -58,6 +60,7 @@ class Runner:
         for directory in (self.temp, self.workspace):
             directory.mkdir(parents=True, exist_ok=True)
         self._files = 0
+        self._cached: list[str] = []
 
     @property
     def log(self) -> str:
@@ -69,6 +72,8 @@ class Runner:
         self.final = self._contexts({})
         for number, step in enumerate(steps):
             self._step(step, f"step-{number}", self.final, self.workspace)
+        for path in self._cached:
+            carry(self.workspace / path, self._kept(path))
         return self.status
 
     def outputs(self, step: str) -> dict[str, str]:
@@ -94,6 +99,10 @@ class Runner:
         self, step: Mapping[str, Any], identity: str, contexts: dict[str, Any], environment: dict[str, str]
     ) -> None:
         uses = str(step["uses"]).partition("@")[0]
+        if uses == "actions/cache" and self.cache:
+            self._cached = [str(line).strip() for line in step["with"]["path"].splitlines()]
+            for path in self._cached:
+                carry(self._kept(path), self.workspace / path)
         if uses not in self.actions:
             self.steps[identity] = Done(0, f"(passed over: {uses})\n", {})
             return
@@ -117,6 +126,10 @@ class Runner:
         worst = next((done.code for done in mine if done.code), 0)
         self.steps[identity] = Done(worst, log, outputs)
         contexts["steps"][identity] = {"outputs": outputs}
+
+    def _kept(self, path: str) -> Path:
+        assert self.cache is not None
+        return self.cache / path.replace("/", "-")
 
     def _contexts(self, inputs: Mapping[str, str]) -> dict[str, Any]:
         return {

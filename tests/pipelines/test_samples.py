@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -33,7 +34,11 @@ def commands(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A PATH with the tools that hosted runners bring and this machine may not have."""
     directory = tmp_path_factory.mktemp("bin")
     scripts = {
-        "pipx": f'#!/bin/sh\nshift 2\nexec "{sys.executable}" -P -m imagewright "$@"\n',
+        "pipx": f'''#!/bin/sh
+[ "$1 $2 $3 $4" = "run --spec git+https://github.com/imagewright/imagewright@v0 imagewright" ] || exit 1
+shift 4
+exec "{sys.executable}" -P -m imagewright "$@"
+''',
         "sudo": "#!/bin/sh\nexit 0\n",
     }
     for name, text in scripts.items():
@@ -56,10 +61,8 @@ def images(workspace: Path) -> None:
 def make_runner(runner: Callable[..., Runner], tmp_path: Path, commands: str) -> Callable[[str], Runner]:
     def make(leg: str) -> Runner:
         base = runner(PATH=commands, IMAGEWRIGHT_SUBSCRIPTION=SUBSCRIPTION)  # what the step of azure/login would tell
-        mine = Runner(tmp_path / leg, base.environment, base.actions)
+        mine = Runner(tmp_path / "runners" / leg, base.environment, base.actions, cache=tmp_path / "cache")
         images(mine.workspace)
-        if (kept := tmp_path / "kept").exists():
-            shutil.copytree(kept, mine.workspace / ".imagewright")
         return mine
 
     return make
@@ -98,6 +101,16 @@ def test_a_build_on_the_runner_itself(make_runner: Callable[[str], Runner]) -> N
     assert (leg.workspace / "vhd" / "web.vhd").is_file()
 
 
+def test_the_runner_gets_every_package_that_a_build_needs() -> None:
+    setup = (ROOT / "script" / "setup").read_text("utf-8")
+    wanted = re.search(r"build_packages=\((.*?)\)", setup, re.DOTALL)
+    sample = (GITHUB / "on-the-runner.yml").read_text("utf-8").replace("\\\n", " ")
+    given = re.search(r"apt-get install -y -q --no-install-recommends (.*)", sample)
+    assert wanted
+    assert given
+    assert given.group(1).split() == wanted.group(1).split()
+
+
 def test_a_matrix_has_a_leg_for_each_template(make_runner: Callable[[str], Runner]) -> None:
     ran = run_workflow(GITHUB / "matrix.yml", make_runner, VARIABLES)
     assert ran.statuses == {"legs": ["success"], "image": ["success", "success"]}
@@ -110,9 +123,7 @@ def test_the_nightly_build_is_skipped_until_the_source_changes(
     first = run_workflow(GITHUB / "patch.yml", make_runner, VARIABLES).legs["image"][0]
     assert first.status == "success", first.log
     assert "rolling out" in first.log
-    (tmp_path / "kept").mkdir()
-    shutil.copy(first.workspace / ".imagewright" / "last-built.json", tmp_path / "kept")
-    shutil.rmtree(tmp_path / "image-0")
+    shutil.rmtree(tmp_path / "runners")
     second = run_workflow(GITHUB / "patch.yml", make_runner, VARIABLES).legs["image"][0]
     assert second.status == "success", second.log
     assert "skipped: the last image was built from" in second.log
@@ -223,10 +234,12 @@ def test_a_matrix_of_azure_has_a_leg_for_each_template(
 
 
 def test_the_nightly_pipeline(make_agent: Callable[[str], Agent], predefined: dict[str, str], tmp_path: Path) -> None:
-    first = run_pipeline(AZURE / "patch.yml", make_agent, predefined)
+    first = run_pipeline(AZURE / "patch.yml", make_agent, predefined, tmp_path / "cache")
     assert first.results == {"image": "Succeeded"}, first.logs["image"]
     assert "rolling out" in first.logs["image"]
-    second = run_pipeline(AZURE / "patch.yml", make_agent, predefined)
+    shutil.rmtree(tmp_path / "agents")
+    assert [file.name for file in (tmp_path / "cache").iterdir()] == ["images.json"]
+    second = run_pipeline(AZURE / "patch.yml", make_agent, predefined, tmp_path / "cache")
     assert "skipped: the last image was built from" in second.logs["image"]
     assert "rolling out" not in second.logs["image"]
 

@@ -1,4 +1,4 @@
-"""What the last images were built from, where nobody but this machine can tell: one small file under the home."""
+"""What the last images were built from, where nobody but this machine can tell: a small file in a folder that runners cache."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def remember(home: Path, name: str, source: str) -> None:
 
 
 def file(home: Path) -> Path:
-    return home / "last-built.json"
+    return home / "last-built" / "images.json"
 
 
 def _read(home: Path) -> dict[str, str]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from imagewright import app
 from imagewright.core.clock import SystemClock, fresh_name
 from imagewright.core.digest import digest
-from imagewright.core.errors import ImagewrightError, LeftBehindError, OptionsError
+from imagewright.core.errors import CancelledError, ImagewrightError, LeftBehindError, OptionsError
 from imagewright.core.events import Event, Level, Note
 from imagewright.core.plan import OnError, OsType, Plan
 from imagewright.core.result import BuildResult, RunState
@@ -45,6 +45,13 @@ DYING_SECONDS = 60.0
 
 def main(runner: Runner, arguments: Sequence[str]) -> int:
     """`build`, or `cleanup` after it. Nothing leaves a traceback; every error is an annotation."""
+    try:
+        return _main(runner, arguments)
+    except KeyboardInterrupt:  # before the signals are ours, or after
+        return CancelledError.exit_code
+
+
+def _main(runner: Runner, arguments: Sequence[str]) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace", newline="\n")
     clock = SystemClock()

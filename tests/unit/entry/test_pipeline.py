@@ -251,7 +251,7 @@ def test_what_only_the_home_remembers_is_said(action: Action) -> None:
         given = {"source_image": "Debian:debian-12:12-gen2:latest", "when": "source-changed", "dist_type": kind}
         first = action(**given)
         assert first.outputs["status"] == "succeeded", first.log
-        assert any("last-built.json remembers" in each for each in first.warnings)
+        assert any("images.json remembers" in each for each in first.warnings)
         kept = action(home=action.runs, **given)
         assert kept.outputs["status"] == "skipped", kept.log
         assert not kept.warnings
