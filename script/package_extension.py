@@ -1,10 +1,11 @@
-"""Assemble and package the Azure DevOps extension: `uv run python script/package_extension.py [OUTPUT.vsix]`.
+"""Assemble and package the Azure DevOps extension: `uv run python script/package_extension.py [--publisher ID]`.
 
 The task's folder holds the shim, our wheel and the locked versions of what it needs; an agent installs from that.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import shutil
 import subprocess
@@ -17,11 +18,12 @@ ROOT = Path(__file__).resolve().parents[1]
 TOOLS = Path.home() / ".cache" / "imagewright-tools"
 TFX = "tfx-cli@0.23.1"
 TASK_FILES = ("task.json", "task/index.js", "task/post.js", "task/icon.png")
+HINTS = {"npm": "install Node.js with npm", "uv": "install uv, or run this by `uv run`"}
 EXTENSION_FILES = ("task/overview.md", "task/extension-icon.png", "LICENSE")
 
 
-def assemble(target: Path) -> Path:
-    """The extension's folder, fresh; returns the task's folder in it."""
+def assemble(target: Path, publisher: str = "") -> Path:
+    """The extension's folder, fresh; returns the task's folder in it. Without a publisher it is the manifest's."""
     shutil.rmtree(target, ignore_errors=True)
     task = target / "Imagewright"
     task.mkdir(parents=True)
@@ -38,6 +40,7 @@ def assemble(target: Path) -> Path:
     )  # fmt: skip
     manifest = json.loads((ROOT / "vss-extension.json").read_text("utf-8"))
     manifest["version"] = _version()
+    manifest["publisher"] = publisher or manifest["publisher"]
     (target / "vss-extension.json").write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
     return task
 
@@ -51,9 +54,12 @@ def package(folder: Path, output: Path) -> None:
 
 
 def main(arguments: Sequence[str]) -> int:
-    output = Path(arguments[0]).resolve() if arguments else ROOT / "dist" / f"imagewright-{_version()}.vsix"
-    folder = ROOT / "dist" / "extension"
-    assemble(folder)
+    parser = argparse.ArgumentParser(description="Package the Azure DevOps extension.")
+    parser.add_argument("output", nargs="?", type=Path, default=ROOT / "dist" / f"imagewright-{_version()}.vsix")
+    parser.add_argument("--publisher", default="", help="your own publisher on the marketplace")
+    given = parser.parse_args(arguments)
+    output, folder = given.output.resolve(), ROOT / "dist" / "extension"
+    assemble(folder, given.publisher)
     package(folder, output)
     print(output)
     return 0
@@ -75,7 +81,10 @@ def _tfx() -> tuple[str, ...]:
 
 
 def _run(*command: str) -> None:
-    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    program = shutil.which(command[0])
+    if program is None:
+        sys.exit(f"error: {command[0]} is not on the PATH\nhint: {HINTS.get(command[0], 'install it')}")
+    done = subprocess.run([program, *command[1:]], check=False, capture_output=True, text=True)
     if done.returncode:
         sys.exit(f"{' '.join(command)} failed:\n{done.stdout}{done.stderr}")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -24,21 +25,24 @@ class Ran:
         return {job: [leg.status for leg in legs] for job, legs in self.legs.items()}
 
 
-def run_workflow(file: Path, make: Callable[[str], Runner], variables: dict[str, str]) -> Ran:
-    """`make` gives a fresh runner for a leg, by its name; `variables` are the repository's."""
+def run_workflow(file: Path, make: Callable[[str], Runner], variables: dict[str, str], only: str = "") -> Ran:
+    """`make` gives a fresh runner for a leg, by its name; `variables` are the repository's; `only` names a job."""
     workflow = yaml.safe_load(file.read_text("utf-8"))
     ran = Ran()
     for name, job in workflow["jobs"].items():
+        if only and name != only:
+            continue
         needs = [job["needs"]] if isinstance(job.get("needs"), str) else job.get("needs", [])
         if any(status != "success" for need in needs for status in ran.statuses[need]):
             continue
         contexts: dict[str, Any] = {
             "vars": variables,
-            "github": {"run_id": "17", "workflow": workflow["name"]},
+            "github": {"run_id": "17", "workflow": workflow.get("name", file.name)},
             "needs": {need: {"outputs": ran.outputs[need]} for need in needs},
         }
         for number, leg in enumerate(_legs(job, contexts)):
             runner = make(f"{name}-{number}")
+            contexts["github"]["workspace"] = str(runner.workspace)
             runner.job(job["steps"], **contexts, matrix=leg)
             ran.legs.setdefault(name, []).append(runner)
             outputs = {key: interpolate(text, runner.final) for key, text in (job.get("outputs") or {}).items()}
@@ -53,4 +57,6 @@ def _legs(job: dict[str, Any], contexts: dict[str, Any]) -> list[dict[str, Any]]
         return [{}]
     if isinstance(matrix, str):
         matrix = evaluate(matrix.strip().removeprefix("${{").removesuffix("}}"), contexts)
-    return list(matrix["include"])
+    if "include" in matrix:
+        return list(matrix["include"])
+    return [dict(zip(matrix, values, strict=True)) for values in product(*matrix.values())]

@@ -54,6 +54,25 @@ def test_tfx_packages_it(extension: Path, tmp_path: Path) -> None:
     assert task["name"] == "Imagewright"
 
 
+@pytest.mark.parametrize(("missing", "hint"), [("uv", "install uv"), ("npm", "install Node.js with npm")])
+def test_what_the_packager_lacks_is_said(
+    missing: str, hint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", path_without(tmp_path / "bin", missing, "tfx"))
+    mine = packager()
+    monkeypatch.setattr(mine, "TOOLS", tmp_path / "tools")
+    with pytest.raises(SystemExit, match=f"error: {missing} is not on the PATH\nhint: {hint}"):
+        mine.main([str(tmp_path / "out.vsix")])
+
+
+def test_a_publisher_of_ones_own(tmp_path: Path) -> None:
+    mine = packager()
+    mine.assemble(tmp_path / "folder", "octo")
+    mine.package(tmp_path / "folder", tmp_path / "out.vsix")
+    with zipfile.ZipFile(tmp_path / "out.vsix") as packed:
+        assert b'Publisher="octo"' in packed.read("extension.vsixmanifest")
+
+
 def test_an_agent_installs_it_once_and_runs_it(extension: Path, tmp_path: Path, memory: dict[str, str]) -> None:
     environment = {**memory, "IMAGEWRIGHT_HOME": str(tmp_path / "home"), "IMAGEWRIGHT_PLATFORM": "local"}
     agent = Agent(tmp_path / "agent", extension / "Imagewright", environment)

@@ -101,6 +101,36 @@ def test_a_build_on_the_runner_itself(make_runner: Callable[[str], Runner]) -> N
     assert (leg.workspace / "vhd" / "web.vhd").is_file()
 
 
+def test_our_own_workflow_runs_the_action_on_the_platform_in_memory(
+    make_runner: Callable[[str], Runner],
+) -> None:
+    def make(leg: str) -> Runner:
+        mine = make_runner(leg)
+        for folder in ("samples", "tests"):
+            (mine.workspace / folder).symlink_to(ROOT / folder)
+        return mine
+
+    ran = run_workflow(ROOT / ".github" / "workflows" / "ci.yml", make, {}, only="elsewhere")
+    assert ran.statuses == {"elsewhere": ["success", "success"]}, ran.legs["elsewhere"][0].log
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/how-to/build-in-github-actions.md"])
+def test_the_workflow_of_a_page(page: str, make_runner: Callable[[str], Runner], tmp_path: Path) -> None:
+    file = tmp_path / "image.yml"
+    file.write_text(block(page, "jobs:"))
+    ran = run_workflow(file, make_runner, VARIABLES)
+    (leg,) = ran.legs["image"]
+    assert leg.status == "success", leg.log
+    assert list(leg.steps.values())[-1].log == f"{leg.outputs('image')['image-id']}\n"
+
+
+def block(page: str, beginning: str) -> str:
+    """The block of YAML on a page with a line that begins so."""
+    blocks = re.findall(r"^```yaml\n(.*?)^```", (ROOT / page).read_text("utf-8"), re.DOTALL | re.MULTILINE)
+    (found,) = [each for each in blocks if any(line.startswith(beginning) for line in each.splitlines())]
+    return str(found)
+
+
 def test_the_runner_gets_every_package_that_a_build_needs() -> None:
     setup = (ROOT / "script" / "setup").read_text("utf-8")
     wanted = re.search(r"build_packages=\((.*?)\)", setup, re.DOTALL)
@@ -251,3 +281,19 @@ def test_a_pipeline_for_the_old_task_changes_one_line(
     assert ran.results == {"image": "Succeeded"}, ran.logs["image"]
     assert "build artifacts: 1 file, 6 B" in ran.logs["image"]
     assert ran.logs["image"].rstrip().endswith("/memory/SharedImage_distribute from Canonical 1.2.3")
+
+
+@pytest.mark.parametrize(
+    ("page", "beginning"), [("README.md", "steps:"), ("docs/how-to/build-in-azure-pipelines.md", "jobs:")]
+)
+def test_the_pipeline_of_a_page(
+    page: str, beginning: str, make_agent: Callable[[str], Agent], predefined: dict[str, str], tmp_path: Path
+) -> None:
+    pipeline = yaml.safe_load(block(page, beginning))
+    file = tmp_path / "azure-pipelines.yml"
+    file.write_text(yaml.safe_dump(pipeline if "jobs" in pipeline else {"jobs": [{"job": "image", **pipeline}]}))
+    ran = run_pipeline(file, make_agent, predefined)
+    assert ran.results == {"image": "Succeeded"}, ran.logs["image"]
+    image = ran.outputs[""]["image"]["image.imageId"]
+    assert image.endswith("web.vhd")
+    assert ran.logs["image"].endswith(f"{image}\n")

@@ -126,9 +126,17 @@ def test_the_action_is_right_by_its_schema() -> None:
 
 
 @pytest.mark.shared
-@pytest.mark.skipif(not TASKS_SCHEMA.exists(), reason="../shared is not there")
+@pytest.mark.skipif(
+    not TASKS_SCHEMA.exists(), reason="task.json was not checked: its schema is only in ../shared, which is not there"
+)
 def test_the_task_is_right_by_its_schema() -> None:
     done = tool("check-jsonschema", "--regex-variant", "nonunicode", "--schemafile", str(TASKS_SCHEMA), "task.json")
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("schema", ["vendor.github-workflows", "custom.github-workflows-require-timeout"])
+def test_our_own_workflow_is_right_by_its_schema(schema: str) -> None:
+    done = tool("check-jsonschema", "--builtin-schema", schema, ".github/workflows/ci.yml")
     assert done.returncode == 0, done.stdout
 
 
