@@ -1,4 +1,4 @@
-"""What the last images were built from, where nobody but this machine can tell: a small file in a folder that runners cache."""
+"""What the last images were built from, where only this machine knows: a small file in a folder of its own."""
 
 from __future__ import annotations
 
