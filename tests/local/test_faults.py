@@ -266,7 +266,7 @@ def booting(event: dict[str, Any]) -> bool:
 
 def half(home: Path) -> set[Path]:
     """Checkpoints that were begun and are neither finished nor kept for what lies on them."""
-    begun = {path for path in (home / "checkpoints").iterdir() if path.is_dir()}
+    begun = {path.parent for path in (home / "checkpoints").glob("*/parent")}
     return {path for path in begun if not (path / "meta.json").exists() and not (path / "layers.json").exists()}
 
 

@@ -223,7 +223,8 @@ class Checkpoints:
     # --- looking ---
 
     def _directories(self) -> Sequence[Path]:
-        return [path for path in self.root.iterdir() if path.is_dir()] if self.root.is_dir() else []
+        with on_host("the cache could not be read"):
+            return [path for path in self.root.iterdir() if path.is_dir()] if self.root.is_dir() else []
 
     def _entries(self, prefix: str) -> Iterator[Entry]:
         for directory in self._directories():

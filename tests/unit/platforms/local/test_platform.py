@@ -15,9 +15,10 @@ from imagewright.core.errors import CancelledError, PlatformError
 from imagewright.core.events import Event, Note
 from imagewright.core.ownership import Owned
 from imagewright.core.plan import ExactSource, Generation, OsType
+from imagewright.engine.waiting import backoff, poll
 from imagewright.platforms import Settings
+from imagewright.platforms.local import accelerator, qemu_img
 from imagewright.platforms.local import platform as platform_module
-from imagewright.platforms.local import qemu_img
 from imagewright.platforms.local.checkpoint import Base
 from imagewright.platforms.local.machine import Frame
 from imagewright.platforms.local.platform import LocalPlatform
@@ -206,6 +207,26 @@ def test_a_machine_that_cannot_be_made_says_why(setting: Setting, tmp_path: Path
     )
     with pytest.raises(PlatformError, match=r"the build VM could not be made: .*: Not a directory"):
         setting.platform.boot(source, PLAN, setting.owner, Deadline.after(CLOCK, 60, "the build"))
+
+
+def test_the_accelerator_is_looked_for_as_soon_as_there_is_a_plan(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, qemu: Callable[[str], None]
+) -> None:
+    """The probe may take seconds, and nothing else of the preparation needs its answer."""
+    monkeypatch.setattr(accelerator, "KVM", tmp_path)
+    qemu(f'[ "$1" = --version ] && echo QEMU 1 && exit; echo probe >>{tmp_path}/probes; echo IMAGEWRIGHT-64; exit 85')
+    settings = Settings(home=tmp_path / "other", work=tmp_path / "work")
+    events: list[Event] = []
+    platform = LocalPlatform(settings, events.append, CLOCK)
+    assert tuple(platform.check(PLAN)) == ()
+    probed = Deadline.after(CLOCK, 60, "the probe")
+    poll(lambda: (tmp_path / "other" / "accelerator.json").exists() or None, probed, backoff(0.01))
+    assert events == []
+    source = ExactSource(PLAN.source, "1", "disk", OsType.LINUX, Generation.V1, "x64", "identity", MIB)
+    assert ("accelerator", "kvm -accel kvm") in platform.machine_facts(source, PLAN.machine)
+    assert [event.message for event in events if isinstance(event, Note)] == [
+        "accelerator kvm: it ran a 64-bit probe"
+    ]
 
 
 def later(setting: Setting, note: str = "a note") -> Path:
