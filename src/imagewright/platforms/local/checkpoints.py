@@ -158,7 +158,7 @@ class Checkpoints:
         while self._held:
             os.close(self._held.popitem()[1])
         if unfinished:
-            with contextlib.suppress(OSError), self._pruning():
+            with contextlib.suppress(OSError), self._pruning(wait=False):
                 self._delete_unfinished()
 
     # --- the port ---
@@ -254,10 +254,11 @@ class Checkpoints:
         return True
 
     @contextmanager
-    def _pruning(self) -> Iterator[None]:
+    def _pruning(self, *, wait: bool = True) -> Iterator[None]:
+        """One at a time deletes; without `wait` BlockingIOError when somebody does: it takes our leftovers too."""
         descriptor = os.open(self.root / ".prune", os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
             yield
         finally:
             os.close(descriptor)
