@@ -224,6 +224,17 @@ def test_what_was_begun_and_not_finished_is_gone_with_the_build(store: Store) ->
     assert [path for path in store.root.iterdir() if path.is_dir()] == [kept]
 
 
+def test_the_end_of_a_build_waits_for_nobody_who_prunes(store: Store) -> None:
+    with store.checkpoints.using():
+        directory = store.begin(ONE)
+        lock = (store.root / ".prune").open("w")
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    assert directory.exists()
+    lock.close()
+    store.another().prune(CacheLimits())
+    assert not directory.exists()
+
+
 def test_one_that_was_given_up_is_gone(store: Store) -> None:
     directory = store.begin(ONE)
     store.checkpoints.give_up(directory, store.meta(ONE), frozen=False)
