@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import pwd
+import select
 import shutil
 import socket
 import subprocess
@@ -21,6 +22,7 @@ from imagewright.core.actions import Inline, Reboot, Run, RunAs, Shell
 from imagewright.core.clock import Deadline, SystemClock
 from imagewright.core.errors import BuildTimeoutError, CancelledError, PlatformError
 from imagewright.core.events import Stream
+from imagewright.engine import deprovision
 
 SSHD = shutil.which("sshd") or "/usr/sbin/sshd"
 USER = pwd.getpwuid(os.getuid()).pw_name
@@ -238,6 +240,30 @@ def test_a_cancelled_build_stops_listening(guest: SshGuest) -> None:
     threading.Timer(0.5, deadline.stop.set).start()
     with pytest.raises(CancelledError):
         run(guest, "#!/bin/sh\nsleep 60\n", deadline)
+
+
+# --- the end ---
+
+
+def test_the_guest_powers_itself_off_when_its_connection_has_ended_and_not_before(
+    server: Server, tmp_path: Path
+) -> None:
+    """`systemctl` is a stand-in that tells when it was called."""
+    told, off = tmp_path / "told", tmp_path / "systemctl"
+    os.mkfifo(told)
+    off.write_text(f'#!/bin/sh\necho "$*" > {told}\n')
+    off.chmod(0o755)
+    last = Path(deprovision.__file__).with_name("linux") / "last.sh"
+    listening = select.poll()
+    with told.open("r+b", buffering=0) as calls, connected(server.login) as guest:
+        listening.register(calls, select.POLLIN)
+        script = f"#!/bin/sh\nPATH={tmp_path}:$PATH\npower_off=quick\n{last.read_text()}"
+        assert run(guest, script)[0] == 0
+        assert listening.poll(1500) == []
+        assert guest.ask("echo alive", soon()) == (0, "alive")
+        guest.close()
+        assert listening.poll(30_000)
+        assert calls.read(100) == b"--force poweroff\n"
 
 
 # --- upload ---

@@ -12,15 +12,35 @@ from importlib import resources
 
 from imagewright.core.actions import Action, Inline, Run, RunAs, Shell, Upload
 from imagewright.core.errors import PlatformError
+from imagewright.core.events import Emit, Event, Level, Note, Output
 from imagewright.core.plan import OsType
 
 LINUX_PATH = "/tmp/DeprovisioningScript.sh"
+INSTALL_AGENT = (
+    "install it with a Shell customizer (waagent on Debian, walinuxagent on Ubuntu, WALinuxAgent elsewhere), "
+    f"or put a deprovisioning script of your own at {LINUX_PATH}"
+)
 
 
 def prepare(os_type: OsType) -> tuple[Action, ...]:
-    """Done before the first customizer: the deprovisioning script is put where a customizer may find it."""
+    """Done before the first customizer: the deprovisioning script is put where a customizer may find it.
+
+    What this makes the guest print is told by `as_warnings`.
+    """
     _linux_only(os_type)
-    return (Upload(Inline(_script("deprovision_default")), LINUX_PATH, mode=0o755),)
+    return (
+        Upload(Inline(_script("deprovision_default")), LINUX_PATH, mode=0o755),
+        Run(Inline(_script("look_for_agent")), Shell.SH),
+    )
+
+
+def as_warnings(emit: Emit) -> Emit:
+    """For the events of `prepare`: its output is what is wrong with the source, long before it matters."""
+
+    def tell(event: Event) -> None:
+        emit(Note(event.line, Level.WARNING, INSTALL_AGENT) if isinstance(event, Output) else event)
+
+    return tell
 
 
 def deprovision(os_type: OsType, *, trim: bool) -> tuple[Action, ...]:

@@ -206,7 +206,7 @@ class _Build:
         machine = self.platform.boot(source, plan, scope, deadline)
         prepare = Step(0, "prepare", "Prepare", deprovision.prepare(source.os_type), plan.origin)
         try:
-            perform(prepare, machine.guest, self.staging, self.emit, deadline)
+            perform(prepare, machine.guest, self.staging, deprovision.as_warnings(self.emit), deadline)
         except StepFailedError as failed:
             raise PlatformError(f"the build VM could not be prepared: {failed.reason}", hint=failed.hint) from failed
         if self.policy.after_boot():

@@ -8,6 +8,7 @@ from small_plan import small_plan
 
 from imagewright.core.actions import Inline, Run, RunAs, Upload
 from imagewright.core.errors import PlatformError
+from imagewright.core.events import Event, Level, Note, Output
 from imagewright.core.plan import Optimization, OsType
 from imagewright.engine import deprovision
 from imagewright.engine.finish import finishing
@@ -22,7 +23,7 @@ def test_a_guest_script_is_posix_shell_and_wants_no_python(script: Path) -> None
 
 
 def test_the_script_is_put_where_a_customizer_may_find_it() -> None:
-    (upload,) = deprovision.prepare(OsType.LINUX)
+    upload, _ = deprovision.prepare(OsType.LINUX)
     assert isinstance(upload, Upload)
     assert (upload.destination, upload.mode) == ("/tmp/DeprovisioningScript.sh", 0o755)
     assert isinstance(upload.content, Inline)
@@ -50,3 +51,20 @@ def test_what_finishes_an_image_is_whole_and_runs_with_full_rights(tmp_path: Pat
 def test_windows_is_refused_by_name() -> None:
     with pytest.raises(PlatformError, match="Windows"):
         deprovision.prepare(OsType.WINDOWS)
+
+
+def test_a_source_without_the_azure_agent_is_told_of_at_once_with_what_to_do() -> None:
+    _, look = deprovision.prepare(OsType.LINUX)
+    assert isinstance(look, Run)
+    assert isinstance(look.script, Inline)
+    said = subprocess.run(["sh", "-c", look.script.text], capture_output=True, text=True, check=True).stdout
+    told: list[Event] = []
+    tell = deprovision.as_warnings(told.append)
+    tell(Output(said.strip()))
+    tell(Note("something else"))
+    warning, other = told
+    assert isinstance(warning, Note)
+    assert warning.level is Level.WARNING
+    assert warning.message.startswith("the source has no Azure agent")
+    assert "waagent on Debian" in warning.hint
+    assert other == Note("something else")

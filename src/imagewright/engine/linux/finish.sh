@@ -14,16 +14,31 @@ if [ -f "$script" ]; then
   cat "$script"
   IFS= read -r first < "$script"
   case "$first" in
-    '#!'*) chmod 0755 "$script" && "$script" || exit ;;
-    *) sh "$script" || exit ;;
+    '#!'*) chmod 0755 "$script" && "$script" ;;
+    *) sh "$script" ;;
   esac
+  code=$?
+  if [ "$code" -eq 127 ] && [ ! -x /usr/sbin/waagent ]; then
+    echo 'The image has no Azure agent, which its deprovisioning script calls: install it with a Shell customizer' >&2
+    echo '(waagent on Debian, walinuxagent on Ubuntu, WALinuxAgent elsewhere), or put another script in its place.' >&2
+  fi
+  [ "$code" -eq 0 ] || exit "$code"
 else
   echo "The deprovisioning script $script is gone: a customizer deleted it." >&2
   echo 'The image is cleaned all the same; the Azure agent was not asked to deprovision.' >&2
 fi
 
 user="${SUDO_USER:-root}"
-cd /
+failed=
+cd / || exit
+
+# What is large goes first: the rest needs room. The journal goes on in memory, so that no file of it comes back.
+[ -d /var/log/journal ] && journalctl --relinquish-var 2>/dev/null
+rm -rf /var/log/journal/* /var/log/cloud-init* /var/log/waagent.log /var/log/azure \
+  /var/log/*.gz /var/log/*.[0-9] /var/log/*.old /var/log/*.xz /var/log/*/*.gz /var/log/*/*.[0-9]
+[ -d /var/log/journal ] && mount -t tmpfs -o size=16m tmpfs /var/log/journal 2>/dev/null
+find /tmp /var/tmp -mindepth 1 -maxdepth 1 ! -name 'systemd-private-*' -exec rm -rf {} + 2>/dev/null
+find /var/log -path /var/log/journal -prune -o -type f -size +0 -exec truncate -s 0 {} +
 
 # Package sources that were changed for this build, and by no customizer since, become what they were.
 if [ -d /run/imagewright/after ]; then
@@ -32,7 +47,7 @@ if [ -d /run/imagewright/after ]; then
     name="${file#/run/imagewright/after/}"
     cmp -s "$file" "/etc/apt/$name" || continue
     if [ -f "/run/imagewright/before/$name" ]; then
-      cat "/run/imagewright/before/$name" > "/etc/apt/$name"
+      cat "/run/imagewright/before/$name" > "/etc/apt/$name" || failed=yes
     else
       set -- "$@" "/etc/apt/$name"
     fi
@@ -40,12 +55,15 @@ if [ -d /run/imagewright/after ]; then
 fi
 
 # The build user, its key (cloud-init gives root a copy) and its right to sudo.
+traces='imagewright-build$'
 keys=/root/.ssh/authorized_keys
-[ -f "$keys" ] && sed -i '/imagewright-build$/d' "$keys"
+[ -f "$keys" ] && sed -i "/$traces/d" "$keys"
 [ -f "$keys" ] && [ ! -s "$keys" ] && set -- "$@" "$keys"
 if [ "$user" != root ]; then
-  userdel -f -r "$user" >/dev/null 2>&1
+  traces="$traces|^${user}[ :]"
+  userdel -f -r "$user" > /run/userdel.log 2>&1
   sed -i "/^${user}[ :]/d; /^# User rules for ${user}\$/d" /etc/sudoers.d/* /etc/subuid /etc/subgid 2>/dev/null
+  set -- "$@" "/home/$user"
   rules=/etc/sudoers.d/90-cloud-init-users
   if [ -f "$rules" ]; then
     left=
@@ -56,11 +74,11 @@ if [ "$user" != root ]; then
   fi
 fi
 
-# What made this guest itself: identity, keys, leases, names, logs, histories.
-: > /etc/machine-id
-echo localhost > /etc/hostname
+# What made this guest itself: identity, keys, leases, names, histories.
+true > /etc/machine-id
+echo localhost > /etc/hostname || failed=yes
 [ ! -L /var/lib/dbus/machine-id ] && set -- "$@" /var/lib/dbus/machine-id
-[ -f /etc/resolv.conf ] && [ ! -L /etc/resolv.conf ] && : > /etc/resolv.conf
+[ -f /etc/resolv.conf ] && [ ! -L /etc/resolv.conf ] && true > /etc/resolv.conf
 rm -rf "$@" \
   /var/lib/cloud/* /run/cloud-init \
   /etc/ssh/ssh_host_* \
@@ -71,9 +89,15 @@ rm -rf "$@" \
   /etc/passwd- /etc/shadow- /etc/group- /etc/gshadow- /etc/subuid- /etc/subgid- \
   /var/lib/systemd/random-seed /var/lib/systemd/credential.secret /var/lib/systemd/timesync/clock \
   /root/.bash_history /root/.lesshst /root/.viminfo /home/*/.bash_history \
-  /var/log/journal/* /var/log/cloud-init* /var/log/waagent.log /var/log/azure \
   /var/log/wtmp /var/log/btmp /var/log/lastlog \
-  /var/log/*.gz /var/log/*.[0-9] /var/log/*.old /var/log/*.xz /var/log/*/*.gz /var/log/*/*.[0-9] \
-  /var/lib/waagent/*.xml /var/lib/waagent/*.pem /var/lib/waagent/*.prv
-find /tmp /var/tmp -mindepth 1 -maxdepth 1 ! -name 'systemd-private-*' -exec rm -rf {} + 2>/dev/null
-find /var/log -type f -size +0 -exec truncate -s 0 {} +
+  /var/lib/waagent/*.xml /var/lib/waagent/*.pem /var/lib/waagent/*.prv || failed=yes
+
+# An image that lets its build in, or that is somebody already, is none.
+held=$(grep -lsE "$traces" /etc/passwd /etc/shadow /etc/subuid /etc/subgid /etc/sudoers.d/* "$keys")
+[ -s /etc/machine-id ] && held="$held /etc/machine-id"
+if [ -n "$held$failed" ]; then
+  [ -s /run/userdel.log ] && cat /run/userdel.log >&2
+  # shellcheck disable=SC2086 # the names stand in one line
+  echo The image could not be cleaned of its build: ${held:-see the lines above}${held:+ still tells of it} >&2
+  exit 1
+fi

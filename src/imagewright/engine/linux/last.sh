@@ -1,8 +1,13 @@
-# What the journal still writes until the end goes to memory.
-[ -d /var/log/journal ] && mount -t tmpfs -o size=16m tmpfs /var/log/journal 2>/dev/null
 sync
 # Every process is asked to end and given its time, the file systems are unmounted; only the units' order is not kept.
-if [ "$power_off" = quick ] && [ -d /run/systemd/system ]; then
-  (sleep 0.3; systemctl --force poweroff) >/dev/null 2>&1 </dev/null &
+# The connection ends first: whoever waits for the exit status of this script has it then.
+if [ "$power_off" = quick ]; then
+  server=$PPID
+  while read -r _ name _ parent _ < "/proc/$server/stat" && [ "$server" -gt 1 ]; do
+    case "$name" in '(sshd'*) break ;; esac
+    server=$parent
+  done
+  (trap '' HUP; while [ -d "/proc/$server" ]; do sleep 0.1; done; systemctl --force poweroff) \
+    >/dev/null 2>&1 </dev/null &
 fi
 exit 0
