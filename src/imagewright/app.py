@@ -311,13 +311,14 @@ def cleanup(
     its ledger to us.
     """
     from imagewright.core.report import CleanupReport
-    from imagewright.engine.build_directory import BuildDirectory, all_of
+    from imagewright.engine.build_directory import BuildDirectory, all_of, clear_staging
     from imagewright.engine.ledger import pending
     from imagewright.engine.sweep import sweep
 
     clock = clock or SystemClock()
     places = all_of(_home(options)) if options.ledger is None else (BuildDirectory(_ledger(options).parent),)
     report = CleanupReport()
+    clear_staging(_home(options))
     for place in places:
         file = options.ledger or place.ledger
         young = options.older_than is not None and _age(place, clock) < options.older_than

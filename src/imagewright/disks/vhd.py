@@ -117,21 +117,22 @@ def export(
     target: Path,
     *,
     identity: str,
-    created: int = 0,
+    partial: Path | None = None,
     progress: Progress | None = None,
     check: Callable[[], None] | None = None,
 ) -> None:
     """Write the disk `source` (`size` bytes of virtual size) to `target` as a fixed VHD, sparse, whole or not at all.
 
-    The same disk with the same `identity` gives the same file, bit for bit. `progress` is told bytes, `check` is
-    called often and may raise. Raises DistributionError.
+    The same disk with the same `identity` gives the same file, bit for bit. `partial` is where it is put together,
+    by default beside `target`. `progress` is told bytes, `check` is called often and may raise. Raises
+    DistributionError.
     """
     whole = aligned(size)
     if whole > MAX_SIZE:
         raise DistributionError(
             f"a disk of {size} bytes is larger than Azure's {MAX_SIZE >> 30} GiB", hint="lower osDiskSizeGB"
         )
-    fresh = target.with_name(f".{target.name}.{fresh_name(6)}")
+    fresh = partial or partial_of(target)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -139,7 +140,7 @@ def export(
             with fresh.open("r+b") as file:
                 file.truncate(whole)
                 file.seek(whole)
-                file.write(footer(whole, unique_id=_unique_id(identity), created=created))
+                file.write(footer(whole, unique_id=_unique_id(identity)))
             fresh.replace(target)
         finally:
             fresh.unlink(missing_ok=True)
@@ -147,6 +148,11 @@ def export(
         raise DistributionError(f"{target} could not be written: {error.message}", hint=error.hint) from error
     except OSError as error:
         raise DistributionError(f"{target} could not be written: {error.strerror}") from error
+
+
+def partial_of(target: Path) -> Path:
+    """A name beside `target` for a file that is not whole yet."""
+    return target.with_name(f".{target.name}.{fresh_name(6)}")
 
 
 def check(path: Path) -> list[str]:

@@ -101,10 +101,20 @@ def locked(place: BuildDirectory) -> Iterator[bool]:
 
 
 def forget(home: Path, remembered: int = REMEMBERED) -> None:
-    """Remove the directories of builds that are over and owe nothing, but for the newest ones."""
+    """Remove the directories of builds that are over and owe nothing, but for the newest; and all old staging."""
+    clear_staging(home)
     over = [place for place in all_of(home) if not pending(place.ledger)]
     for place in over[: max(0, len(over) - remembered)]:
         with locked(place) as free:
             pass
         if free:  # no build ever comes back to its directory, and Windows removes no file that is open
             shutil.rmtree(place.path, ignore_errors=True)
+
+
+def clear_staging(home: Path) -> None:
+    """Remove what builds had staged that were killed."""
+    for place in all_of(home):
+        if place.staging.is_dir():
+            with locked(place) as free:
+                if free:
+                    shutil.rmtree(place.staging, ignore_errors=True)

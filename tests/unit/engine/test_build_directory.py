@@ -11,7 +11,15 @@ import pytest
 
 from imagewright.core.errors import OptionsError
 from imagewright.core.ownership import Owned
-from imagewright.engine.build_directory import BuildDirectory, all_of, borrowed, forget, locked, occupied
+from imagewright.engine.build_directory import (
+    BuildDirectory,
+    all_of,
+    borrowed,
+    clear_staging,
+    forget,
+    locked,
+    occupied,
+)
 from imagewright.engine.ledger import Ledger
 
 HOLD = """
@@ -37,6 +45,16 @@ def test_the_staging_goes_with_the_build_and_the_log_stays(tmp_path: Path) -> No
         place.log.touch()
     assert not place.staging.exists()
     assert place.log.exists()
+
+
+def test_the_staging_of_a_killed_build_goes_and_that_of_a_running_one_stays(tmp_path: Path) -> None:
+    dead = BuildDirectory(tmp_path / "builds" / "dead")
+    dead.staging.mkdir(parents=True)
+    with occupied(tmp_path, "alive") as alive:
+        alive.staging.mkdir()
+        clear_staging(tmp_path)
+        assert not dead.staging.exists()
+        assert alive.staging.exists()
 
 
 def test_what_builds_nothing_leaves_nothing(tmp_path: Path) -> None:

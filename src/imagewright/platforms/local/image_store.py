@@ -5,7 +5,8 @@
     images/NAME-DIGEST/versions/1.0.0/ a version of a definition, or the folder of a managed image:
         image.json  disk.qcow2  data-1.qcow2 ...
 
-An entry appears by one rename, whole. A version is never overwritten; a managed image is replaced as AIB replaces it.
+An entry appears by one rename, whole. A version is never overwritten; a managed image is replaced as AIB replaces it,
+and the former one is deleted when no build lies on it any more.
 """
 
 from __future__ import annotations
@@ -25,11 +26,13 @@ from typing import Any
 from imagewright.core.clock import fresh_name
 from imagewright.core.disk import Disk
 from imagewright.core.errors import DistributionError, PlatformError
+from imagewright.core.ownership import Owned, Owner
 from imagewright.core.plan import Generation, OsType
 from imagewright.distributors import versioning
 from imagewright.distributors.versioning import Version
 from imagewright.platforms.local import qemu_img
 
+DIRECTORY = "directory"
 _LATEST = "latest"
 _FOLDER = "versions"
 
@@ -71,7 +74,8 @@ class ImageStore:
     def __init__(self, root: Path) -> None:
         self._root = root
 
-    def managed(self, image_id: str) -> StoredImage | None:
+    def managed(self, image_id: str, *, hold: bool = False) -> StoredImage | None:
+        """`hold`: its files stay for as long as this process lives, also when another image takes its place."""
         folder = self._folder(image_id)
         if not (folder / "managed.json").exists():
             return None
@@ -80,7 +84,10 @@ class ImageStore:
                 current = json.loads((folder / "managed.json").read_text())["folder"]
             except (OSError, ValueError, KeyError, TypeError):
                 return None
-            return _read(folder / _FOLDER / str(current), "")
+            image = _read(folder / _FOLDER / str(current), "")
+            if image is not None and hold:
+                fcntl.flock(os.open(image.disk.parent, os.O_RDONLY), fcntl.LOCK_SH)
+            return image
 
     def versions(self, definition_id: str) -> tuple[StoredImage, ...]:
         """The versions of an image definition, lowest first."""
@@ -112,14 +119,16 @@ class ImageStore:
         )
 
     @contextmanager
-    def draft(self, image_id: str) -> Iterator[Path]:
+    def draft(self, image_id: str, owner: Owner) -> Iterator[Path]:
         """A folder to put an image together in; what is not kept is gone afterwards, at the latest with the next."""
         folder = self._folder(image_id)
+        draft = folder / f"draft-{fresh_name()}"
+        owned = owner.own(Owned("local", DIRECTORY, str(draft)))
         try:
             (folder / _FOLDER).mkdir(parents=True, exist_ok=True)
             with _locked(folder / "lock"):
-                _sweep(folder)
-                draft = folder / f"draft-{fresh_name()}"
+                for left in folder.glob("draft-*"):
+                    _delete_unless_held(left)
                 draft.mkdir()
                 held = os.open(draft, os.O_RDONLY)
                 fcntl.flock(held, fcntl.LOCK_EX)
@@ -130,6 +139,7 @@ class ImageStore:
         finally:
             os.close(held)
             shutil.rmtree(draft, ignore_errors=True)
+            owner.release(owned)
 
     def keep_managed(self, draft: Path, facts: Facts) -> StoredImage:
         """Make `draft` the managed image `facts.id`, in place of the former one if there is one."""
@@ -141,7 +151,7 @@ class ImageStore:
             _write_json(folder / "managed.json", {"id": facts.id, "folder": name})
             for former in _children(folder / _FOLDER):
                 if former.name != name:
-                    shutil.rmtree(former, ignore_errors=True)
+                    _delete_unless_held(former)
             return _whole(folder / _FOLDER / name, "")
 
     def keep_version(
@@ -221,16 +231,15 @@ def _facts(raw: Mapping[str, Any]) -> Facts:
     )
 
 
-def _sweep(folder: Path) -> None:
-    """Delete drafts whose makers are dead: nobody holds their lock."""
-    for left in folder.glob("draft-*"):
-        with contextlib.suppress(OSError):
-            held = os.open(left, os.O_RDONLY)
-            try:
-                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(left, ignore_errors=True)
-            finally:
-                os.close(held)
+def _delete_unless_held(folder: Path) -> None:
+    """A draft is held by its maker, an image by the builds that lie on it; the kernel lets go when they are dead."""
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder, ignore_errors=True)
+        finally:
+            os.close(handle)
 
 
 def _names(folder: Path) -> list[str]:

@@ -27,6 +27,7 @@ from imagewright.platforms.local.checkpoints import Checkpoints
 from imagewright.platforms.local.command import MachineConfig
 from imagewright.platforms.local.debian import guest_apt_config
 from imagewright.platforms.local.host import FREE_SPACE, HostError, on_host
+from imagewright.platforms.local.image_store import DIRECTORY
 from imagewright.platforms.local.machine import CARRIED, Frame, LocalMachine, active, disk_of
 from imagewright.platforms.local.memory import Memory
 
@@ -34,7 +35,6 @@ QEMU = "qemu-system-x86_64"
 MEMORY_MIB = 2048
 BOOT_SECONDS = 20 * 60.0
 RESUME_SECONDS = 120.0
-DIRECTORY = "directory"
 SERIAL = "serial.log"
 GIB = 1 << 30
 
@@ -306,7 +306,7 @@ class LocalPlatform:
         self, disk: Disk, target: Target, source: ExactSource, plan: Plan, owner: Owner, deadline: Deadline
     ) -> RunOutput:
         return publish.publish(
-            disk, target, source, self._settings.home, self._settings.output, self._emit, self._clock, deadline
+            disk, target, source, self._settings.home, self._settings.output, self._emit, self._clock, owner, deadline
         )
 
     def built_from(self, target: Target, deadline: Deadline) -> str | None:
@@ -322,6 +322,8 @@ class LocalPlatform:
             process.delete(owned, deadline)
         elif owned.kind == DIRECTORY and Path(owned.id).exists():
             shutil.rmtree(owned.id)
+        elif owned.kind == publish.FILE:
+            Path(owned.id).unlink(missing_ok=True)
 
     # --- this machine ---
 

@@ -11,6 +11,7 @@ from imagewright.core.digest import digest
 from imagewright.core.disk import Disk
 from imagewright.core.errors import DistributionError, PlatformError
 from imagewright.core.events import Emit, Progress
+from imagewright.core.ownership import Owned, Owner
 from imagewright.core.plan import ExactSource, ManagedImageTarget, SharedImageTarget, Target, VhdTarget
 from imagewright.core.ports import SOURCE_TAG
 from imagewright.core.result import RunOutput
@@ -19,6 +20,8 @@ from imagewright.distributors import versioning
 from imagewright.distributors.versioning import Version
 from imagewright.platforms.local.image_store import Facts, ImageStore, copy_disks
 from imagewright.staging.fetch import local_path, shown
+
+FILE = "file"
 
 
 def publish(
@@ -29,20 +32,22 @@ def publish(
     output: Path,
     emit: Emit,
     clock: Clock,
+    owner: Owner,
     deadline: Deadline,
 ) -> RunOutput:
     """Write `disk` to `target` and say where it is. Images go to the store under `home`, VHDs to `output`.
 
-    Safe to be called for several targets at once. Raises DistributionError; a version is never overwritten.
+    What is not whole yet is owned. Safe to be called for several targets at once. Raises DistributionError; a version
+    is never overwritten.
     """
     try:
         match target:
             case VhdTarget():
-                return _vhd(disk, target, output, emit, deadline)
+                return _vhd(disk, target, output, emit, owner, deadline)
             case ManagedImageTarget():
-                return _managed(disk, target, source, ImageStore(home / "images"), emit, clock, deadline)
+                return _managed(disk, target, source, ImageStore(home / "images"), emit, clock, owner, deadline)
             case SharedImageTarget():
-                return _shared(disk, target, source, ImageStore(home / "images"), emit, clock, deadline)
+                return _shared(disk, target, source, ImageStore(home / "images"), emit, clock, owner, deadline)
             case _:
                 assert_never(target)
     except PlatformError as error:
@@ -66,19 +71,23 @@ def built_from(target: Target, home: Path) -> str | None:
     return dict(image.facts.tags).get(SOURCE_TAG, "") if image else ""
 
 
-def _vhd(disk: Disk, target: VhdTarget, output: Path, emit: Emit, deadline: Deadline) -> RunOutput:
+def _vhd(disk: Disk, target: VhdTarget, output: Path, emit: Emit, owner: Owner, deadline: Deadline) -> RunOutput:
     path = _place(target, output)
     for number, one in enumerate((disk, *disk.data_disks)):
         part = path if number == 0 else path.with_name(f"{path.stem}-data-{number}{path.suffix}")
+        partial = vhd.partial_of(part)
+        owned = owner.own(Owned("local", FILE, str(partial)))
         vhd.export(
             Path(one.location),
             one.format,
             one.virtual_size,
             part,
-            identity=f"{disk.identity}.{number}",
+            identity=f"{disk.identity or disk.location}.{number}",
+            partial=partial,
             progress=_progress(emit, part.name),
             check=deadline.check,
         )
+        owner.release(owned)
     if target.tags:
         path.with_name(f"{path.name}.json").write_text(json.dumps({"tags": dict(target.tags)}, indent=1) + "\n")
     return RunOutput(target.run_output_name, artifact_uri=str(path))
@@ -102,10 +111,11 @@ def _managed(
     store: ImageStore,
     emit: Emit,
     clock: Clock,
+    owner: Owner,
     deadline: Deadline,
 ) -> RunOutput:
     facts = _facts(target.image_id, disk, source, clock, location=target.location, tags=target.tags)
-    with store.draft(target.image_id) as draft:
+    with store.draft(target.image_id, owner) as draft:
         copy_disks(disk, draft, deadline.check, _progress(emit, target.run_output_name))
         store.keep_managed(draft, facts)
     return RunOutput(target.run_output_name, artifact_id=target.image_id)
@@ -118,6 +128,7 @@ def _shared(
     store: ImageStore,
     emit: Emit,
     clock: Clock,
+    owner: Owner,
     deadline: Deadline,
 ) -> RunOutput:
     def choose(existing: tuple[Version, ...]) -> Version:
@@ -137,7 +148,7 @@ def _shared(
         exclude_from_latest=target.exclude_from_latest,
         replication_mode=target.replication_mode,
     )
-    with store.draft(target.gallery_image_id) as draft:
+    with store.draft(target.gallery_image_id, owner) as draft:
         copy_disks(disk, draft, deadline.check, _progress(emit, target.run_output_name))
         image = store.keep_version(draft, facts, target.gallery_image_id, choose)
     return RunOutput(target.run_output_name, artifact_id=image.facts.id, version=image.version, regions=regions)

@@ -49,7 +49,7 @@ def resolve(
         case PlatformImage():
             return _platform_image(source, home, emit, clock, deadline, generation, max_age)
         case ManagedImage(image_id):
-            image = ImageStore(home / "images").managed(image_id)
+            image = ImageStore(home / "images").managed(image_id, hold=True)
             if image is None:
                 raise PlatformError(
                     f"the local image store has no {image_id}",

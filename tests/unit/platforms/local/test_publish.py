@@ -32,6 +32,8 @@ from imagewright.core.plan import (
 )
 from imagewright.core.result import RunOutput
 from imagewright.disks import vhd
+from imagewright.engine.ledger import Ledger, pending
+from imagewright.engine.scope import Scope
 from imagewright.platforms.local.image_store import ImageStore
 from imagewright.platforms.local.publish import publish
 
@@ -68,6 +70,8 @@ class World:
         subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", raw, overlay], check=True)
         self.disk = Disk(str(overlay), "qcow2", 5 * MIB, OsType.LINUX, Generation.V1, identity="key")
         self.deadline = Deadline.after(CLOCK, 100, "the test")
+        self.ledger = Ledger(folder / "ledger.jsonl")
+        self.scope = Scope(self.ledger, lambda owned, deadline: None, self.events.append, CLOCK)
 
     @property
     def store(self) -> ImageStore:
@@ -75,7 +79,9 @@ class World:
 
     def publish(self, target: Target, **changes: object) -> RunOutput:
         disk = replace(self.disk, **changes)  # type: ignore[arg-type]
-        return publish(disk, target, SOURCE, self.home, self.output, self.events.append, CLOCK, self.deadline)
+        return publish(
+            disk, target, SOURCE, self.home, self.output, self.events.append, CLOCK, self.scope, self.deadline
+        )
 
     def content_of(self, disk: Path) -> bytes:
         raw = self.home / "compare.raw"
@@ -124,6 +130,17 @@ def test_a_blob_is_not_written_from_here_and_its_signature_not_shown(world: Worl
     assert "secret" not in caught.value.message + caught.value.hint
 
 
+def test_vhds_of_different_disks_are_told_apart_without_a_cache_too(world: World, tmp_path: Path) -> None:
+    ids = set()
+    for name in ("one", "two"):
+        copy = shutil.copy(world.disk.location, tmp_path / name)
+        world.publish(VhdTarget(name), identity="", location=str(copy))
+        footer = vhd.parse_footer((world.output / f"{name}.vhd").read_bytes()[-512:])
+        assert footer is not None
+        ids.add(footer.unique_id)
+    assert len(ids) == 2
+
+
 def test_data_disks_become_vhds_beside_it_and_tags_a_file(world: World) -> None:
     world.publish(VhdTarget("web", tags=(("team", "web"),)), data_disks=(world.disk,))
     assert sorted(path.name for path in world.output.iterdir()) == ["web-data-1.vhd", "web.vhd", "web.vhd.json"]
@@ -168,6 +185,23 @@ def test_images_with_similar_ids_are_kept_apart(world: World) -> None:
         "key",
         "other",
     ]
+
+
+def test_an_image_that_a_build_lies_on_outlives_its_replacement(world: World) -> None:
+    """The process that holds it is another one: it dies, and the next replacement deletes what it held."""
+    world.publish(managed())
+    hold = (
+        "import sys\nfrom pathlib import Path\nfrom imagewright.platforms.local.image_store import ImageStore\n"
+        "print(ImageStore(Path(sys.argv[1])).managed(sys.argv[2], hold=True).disk, flush=True)\nsys.stdin.read()\n"
+    )
+    command = [sys.executable, "-c", hold, str(world.home / "images"), MANAGED]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as build:
+        assert build.stdout is not None
+        disk = Path(build.stdout.readline().strip())
+        world.publish(managed(), identity="second")
+        assert world.content_of(disk) == world.content
+    world.publish(managed(), identity="third")
+    assert not disk.exists()
 
 
 # --- gallery versions ---
@@ -222,6 +256,25 @@ def test_a_version_that_is_not_there_is_answered_with_those_that_are(world: Worl
 # --- faults and company ---
 
 
+@pytest.mark.parametrize("target", [VhdTarget("web"), managed(), shared()])
+def test_what_is_not_whole_yet_is_in_the_ledger(world: World, target: Target) -> None:
+    """At the last progress every new file lies at or below what the ledger lists, as if killed there."""
+    seen: list[tuple[set[Path], set[Path]]] = []
+
+    def look(event: Event) -> None:
+        world.events.append(event)
+        if isinstance(event, Progress):
+            files = {path for root in (world.home, world.output) for path in root.rglob("*") if path.is_file()}
+            owned = {Path(one.id) for one in pending(world.ledger.path)}
+            seen.append(({file for file in files if file.stat().st_size}, owned))
+
+    publish(world.disk, target, SOURCE, world.home, world.output, look, CLOCK, world.scope, world.deadline)
+    files, owned = seen[-1]
+    assert files
+    assert all(owned & {file, *file.parents} for file in files)
+    assert pending(world.ledger.path) == ()
+
+
 def test_a_failure_leaves_no_image_and_no_draft(world: World) -> None:
     Path(world.disk.location).write_bytes(b"QFI\xfb damaged")
     for target in (managed(), shared(), VhdTarget("web")):
@@ -244,9 +297,9 @@ def test_the_draft_of_a_dead_build_is_swept_and_that_of_a_living_one_is_not(worl
     world.publish(managed())
     (folder,) = (world.home / "images").iterdir()
     (folder / "draft-dead").mkdir()
-    with world.store.draft(MANAGED) as living:
+    with world.store.draft(MANAGED, world.scope) as living:
         assert not (folder / "draft-dead").exists()
-        with world.store.draft(MANAGED):
+        with world.store.draft(MANAGED, world.scope):
             assert living.is_dir()
 
 
@@ -278,8 +331,18 @@ from imagewright.platforms.local.publish import publish
 
 disk, target, source, folder = pickle.loads(Path(sys.argv[1]).read_bytes())
 deadline = Deadline.after(SystemClock(), 100, "the test")
+
+
+class Owner:
+    def own(self, owned):
+        return owned
+
+    def release(self, owned):
+        pass
+
+
 home, output = Path(folder, "home"), Path(folder, "out")
-print(publish(disk, target, source, home, output, lambda _: None, SystemClock(), deadline).version)
+print(publish(disk, target, source, home, output, lambda _: None, SystemClock(), Owner(), deadline).version)
 """
 
 
