@@ -92,7 +92,7 @@ def plan(
         report = explain(
             planned,
             platform=_platform(options, place.path, show, clock, sign_in),
-            staging=_staging(place),
+            staging=_staging(place, show),
             policy=_policy(options),
             deadline=Deadline.after(clock, PLAN_SECONDS, "the plan"),
         )
@@ -186,7 +186,7 @@ def _run(
         result = run(
             plan,
             platform=platform,
-            staging=_staging(place),
+            staging=_staging(place, emit),
             ledger=ledger,
             emit=emit,
             clock=clock,
@@ -528,10 +528,10 @@ def _platform(options: Options, work: Path, emit: Emit, clock: Clock, sign_in: S
     return Elsewhere(platform, load(PUBLISHER, settings, emit, clock))
 
 
-def _staging(place: BuildDirectory) -> Staging:
+def _staging(place: BuildDirectory, emit: Emit) -> Staging:
     from imagewright.staging.directory import DirectoryStaging
 
-    return DirectoryStaging(place.staging)
+    return DirectoryStaging(place.staging, emit)
 
 
 def _policy(options: Options) -> CachePolicy:

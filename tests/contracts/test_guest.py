@@ -303,6 +303,23 @@ def test_an_upload_into_a_directory_that_is_not_there(guest: SshGuest, tmp_path:
         guest.upload(b"x", str(tmp_path / "missing" / "file"), 0o644, soon())
 
 
+def test_an_upload_that_hangs_is_left_at_once_when_the_build_is_cancelled(guest: SshGuest, tmp_path: Path) -> None:
+    """Nobody reads the other end of a pipe: the guest's command neither takes the bytes nor ends."""
+    os.mkfifo(tmp_path / "pipe")
+    deadline = soon()
+    threading.Timer(0.5, deadline.stop.set).start()
+    with pytest.raises(CancelledError):
+        guest.upload(b"x", str(tmp_path / "pipe"), 0o644, deadline)
+    assert deadline.remaining() > 50.0
+    os.close(os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK))  # lets the command end
+
+
+def test_a_guest_that_answers_without_end_does_not_fill_our_memory(guest: SshGuest) -> None:
+    code, said = guest.ask("yes | head -n 100000", soon())
+    assert code == 0
+    assert len(said) < 10_000
+
+
 # --- the connection ---
 
 

@@ -9,16 +9,17 @@ import logging
 import selectors
 import shlex
 import socket
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import paramiko
 
-from imagewright.communicators.lines import Lines
+from imagewright.communicators.lines import LONGEST, Lines
 from imagewright.communicators.scripts import prepare
 from imagewright.core.actions import InstallUpdates, Reboot, Run
-from imagewright.core.clock import Deadline
+from imagewright.core.clock import MOMENT, Deadline
 from imagewright.core.errors import BuildTimeoutError, GuestError, PlatformError
 from imagewright.core.events import Stream
 from imagewright.core.ports import OutputSink
@@ -34,6 +35,7 @@ RECONNECT_SECONDS = 900.0
 """A reboot in between may take minutes under emulation."""
 LOOK_SECONDS = 0.5
 TICK_SECONDS = 0.05
+ANSWER_LINES = 1000
 LINGER_SECONDS = 3.0
 """How long a script's output is waited for after the script has ended: what it left running may hold it open."""
 
@@ -194,18 +196,21 @@ class SshGuest:
         raise GuestError("WindowsUpdate needs a Windows guest")
 
     def ask(self, command: str, deadline: Deadline) -> tuple[int, str]:
-        """Run a short command of our own; its exit code and standard output."""
-        lines: list[str] = []
-
-        def collect(line: str, stream: Stream) -> None:
-            if stream is Stream.STDOUT:
-                lines.append(line)
-
+        """Run a short command of our own; its exit code and standard output, of which the first lines count."""
         try:
-            return self._execute(command, collect, deadline), "\n".join(lines)
+            return self._answer(command, deadline)
         except _DisconnectedError as error:
             self._alive()
             raise GuestError("the connection to the guest was cut") from error
+
+    def _answer(self, command: str, deadline: Deadline) -> tuple[int, str]:
+        lines: list[str] = []
+
+        def collect(line: str, stream: Stream) -> None:
+            if stream is Stream.STDOUT and len(lines) < ANSWER_LINES:
+                lines.append(line)
+
+        return self._execute(command, collect, deadline), "\n".join(lines)
 
     def _still_alive(self, deadline: Deadline) -> None:
         """A machine that dies cuts its connections first: it is looked at twice before the guest is blamed."""
@@ -214,9 +219,7 @@ class SshGuest:
         self._alive()
 
     def _boot_id(self, deadline: Deadline) -> str:
-        lines: list[str] = []
-        self._execute("cat /proc/sys/kernel/random/boot_id", lambda line, _: lines.append(line), deadline)
-        return "".join(lines)
+        return self._answer("cat /proc/sys/kernel/random/boot_id", deadline)[1]
 
     # --- channels ---
 
@@ -232,10 +235,24 @@ class SshGuest:
                     raise _DisconnectedError(str(error)) from error
         raise AssertionError("unreachable")
 
-    def _execute(self, command: str, output: OutputSink, deadline: Deadline) -> int:
+    @contextlib.contextmanager
+    def _session(self, command: str, deadline: Deadline) -> Iterator[paramiko.Channel]:
+        """A channel on which `command` runs. At the deadline the connection is cut, whatever waits for it then."""
         channel = self._channel(deadline)
+        over = threading.Event()
+        threading.Thread(target=_cut, args=(channel, deadline, over), name="deadline", daemon=True).start()
         try:
             channel.exec_command(command)
+            yield channel
+        except (paramiko.SSHException, EOFError, OSError) as error:
+            deadline.check()
+            raise _DisconnectedError(str(error)) from error
+        finally:
+            over.set()
+            channel.close()
+
+    def _execute(self, command: str, output: OutputSink, deadline: Deadline) -> int:
+        with self._session(command, deadline) as channel:
             channel.shutdown_write()
             streams = {Stream.STDOUT: Lines(), Stream.STDERR: Lines()}
             linger = deadline
@@ -257,12 +274,9 @@ class SshGuest:
                 for line in lines.end():
                     output(line, stream)
             if not channel.exit_status_ready() or (code := channel.recv_exit_status()) < 0:
+                deadline.check()
                 raise _DisconnectedError("the channel was closed without an exit status")
             return code
-        except (paramiko.SSHException, EOFError, OSError) as error:
-            raise _DisconnectedError(str(error)) from error
-        finally:
-            channel.close()
 
     def _receive(self, command: str, content: bytes | Path, deadline: Deadline, what: str) -> None:
         try:
@@ -283,28 +297,30 @@ class SshGuest:
             )
 
     def _feed(self, command: str, content: bytes | Path, deadline: Deadline) -> tuple[int, str]:
-        channel = self._channel(deadline)
-        try:
+        with self._session(command, deadline) as channel:
             channel.settimeout(max(1.0, min(120.0, deadline.remaining())))
-            channel.exec_command(command)
             with content.open("rb") if isinstance(content, Path) else io.BytesIO(content) as source:
                 while chunk := source.read(CHUNK):
                     deadline.check()
                     if not _sent(channel, chunk):
                         break
             channel.shutdown_write()
-            said = channel.makefile_stderr("rb").read().decode("utf-8", "replace").strip()
+            said = channel.makefile_stderr("rb").read(LONGEST).decode("utf-8", "replace").strip()
             code = channel.recv_exit_status()
             if code < 0:
+                deadline.check()
                 raise _DisconnectedError("the channel was closed without an exit status")
             return code, said
-        except (paramiko.SSHException, EOFError, OSError) as error:
-            raise _DisconnectedError(str(error)) from error
-        finally:
-            channel.close()
 
     def _active(self) -> bool:
         return self._transport is not None and self._transport.is_active()
+
+
+def _cut(channel: paramiko.Channel, deadline: Deadline, over: threading.Event) -> None:
+    while not over.wait(MOMENT):
+        if deadline.stop.is_set() or deadline.passed():
+            channel.get_transport().close()
+            return
 
 
 def _sent(channel: paramiko.Channel, chunk: bytes) -> bool:

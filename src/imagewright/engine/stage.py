@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from collections import deque
+from concurrent.futures import Future, wait
 from typing import TypeVar
 
 from imagewright.core.actions import Action, Content, Remote, Run, Staged, Upload
-from imagewright.core.clock import Deadline
+from imagewright.core.clock import MOMENT, Deadline
 from imagewright.core.errors import ImagewrightError
 from imagewright.core.plan import Plan, Step
 from imagewright.core.ports import Staging
@@ -27,17 +30,15 @@ def stage(plan: Plan, staging: Staging, deadline: Deadline) -> Plan:
     if isinstance(workload, Remote):
         wanted[workload] = plan.optimization.workload_origin or plan.origin
     staged: dict[Remote, Staged] = {}
-    pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="fetch")
-    try:
-        futures = {remote: pool.submit(staging.fetch, remote, deadline) for remote in wanted}
-        for remote, future in futures.items():
-            try:
-                staged[remote] = future.result()
-            except ImagewrightError as error:
-                error.origin = error.origin or wanted[remote]
-                raise
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+    for remote, future in _fetching(tuple(wanted), staging, deadline).items():
+        try:
+            while not future.done():
+                wait([future], MOMENT)
+                deadline.check()
+            staged[remote] = future.result()
+        except ImagewrightError as error:
+            error.origin = error.origin or wanted[remote]
+            raise
     return dataclasses.replace(
         plan,
         steps=tuple(_step(step, staged) for step in plan.steps),
@@ -48,6 +49,25 @@ def stage(plan: Plan, staging: Staging, deadline: Deadline) -> Plan:
             plan.optimization, workload=None if workload is None else _content(workload, staged)
         ),
     )
+
+
+def _fetching(remotes: tuple[Remote, ...], staging: Staging, deadline: Deadline) -> dict[Remote, Future[Staged]]:
+    """Fetches in the background. A server that does not answer holds nobody up: no thread of these is waited for."""
+    futures: dict[Remote, Future[Staged]] = {remote: Future() for remote in remotes}
+    left = deque(futures.items())
+
+    def work() -> None:
+        while left and not deadline.stop.is_set():
+            with contextlib.suppress(IndexError):
+                remote, future = left.popleft()
+                try:
+                    future.set_result(staging.fetch(remote, deadline))
+                except BaseException as error:  # noqa: BLE001 - handed over to whoever asks for the result
+                    future.set_exception(error)
+
+    for number in range(min(AT_ONCE, len(remotes))):
+        threading.Thread(target=work, name=f"fetch-{number}", daemon=True).start()
+    return futures
 
 
 def _remotes(step: Step) -> list[Remote]:

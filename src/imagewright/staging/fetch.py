@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import http.client
+import io
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO
 
 from imagewright.core.clock import Deadline
 from imagewright.core.errors import FetchError
@@ -17,15 +17,21 @@ from imagewright.core.errors import FetchError
 ATTEMPTS = 5
 CONNECT_SECONDS = 30.0
 CHUNK = 1 << 20
+STRIDE = 4 << 20
+"""Bytes: how far a copy goes from one word about it to the next."""
 LASTING = frozenset({400, 401, 403, 404, 405, 410, 451})
 """Answers that another attempt will not change."""
+
+
+Progress = Callable[[int, int], None]
+"""Called with bytes done and bytes in all, 0 where nobody knows. What is small is not told of."""
 
 
 class _TransientError(Exception):
     pass
 
 
-def read(uri: str, target: Path, deadline: Deadline) -> tuple[str, int]:
+def read(uri: str, target: Path, deadline: Deadline, progress: Progress | None = None) -> tuple[str, int]:
     """Write what is behind `uri` (http, https, file, or a plain path) to `target`; return its SHA-256 and size.
 
     Raises FetchError with the URI, without its query, and the reason.
@@ -35,11 +41,11 @@ def read(uri: str, target: Path, deadline: Deadline) -> tuple[str, int]:
     except ValueError as error:
         raise FetchError(f"{uri.partition('?')[0]} is no address that can be read: {error}") from error
     if scheme in ("http", "https"):
-        return _download(uri, target, deadline)
+        return _download(uri, target, deadline, progress)
     path = local_path(uri)
     try:
         with path.open("rb") as source:
-            return _copy(source, target, deadline)
+            return _copy(source, target, deadline, progress, path.stat().st_size)
     except OSError as error:
         raise FetchError(
             f"{path} could not be read: {error.strerror}", hint="paths are relative to the template's directory"
@@ -59,11 +65,11 @@ def shown(uri: str) -> str:
     return urllib.parse.urlunsplit((parts.scheme, host, parts.path, "", "")) + ("?…" if parts.query else "")
 
 
-def _download(uri: str, target: Path, deadline: Deadline) -> tuple[str, int]:
+def _download(uri: str, target: Path, deadline: Deadline, progress: Progress | None) -> tuple[str, int]:
     reason = ""
     for pause in _pauses():
         try:
-            return _attempt(uri, target, deadline)
+            return _attempt(uri, target, deadline, progress)
         except _TransientError as error:
             reason = str(error)
             deadline.wait(pause)
@@ -77,12 +83,12 @@ def _pauses() -> Iterator[float]:
     return iter([0.5 * 2**attempt for attempt in range(ATTEMPTS - 1)] + [0.0])
 
 
-def _attempt(uri: str, target: Path, deadline: Deadline) -> tuple[str, int]:
+def _attempt(uri: str, target: Path, deadline: Deadline, progress: Progress | None) -> tuple[str, int]:
     request = urllib.request.Request(uri, headers={"User-Agent": "imagewright", "Accept-Encoding": "identity"})
     try:
         with urllib.request.urlopen(request, timeout=min(CONNECT_SECONDS, deadline.remaining() or 0.1)) as answer:
             expected = answer.headers.get("Content-Length")
-            sha256, size = _copy(answer, target, deadline)
+            sha256, size = _copy(answer, target, deadline, progress, int(expected or 0))
             if expected is not None and size != int(expected):
                 raise _TransientError(f"the connection ended after {size} of {expected} bytes")
             return sha256, size
@@ -102,13 +108,21 @@ def _attempt(uri: str, target: Path, deadline: Deadline) -> tuple[str, int]:
         raise FetchError(f"{shown(uri)} is no address that can be read: {error}") from error
 
 
-def _copy(source: IO[bytes], target: Path, deadline: Deadline) -> tuple[str, int]:
+def _copy(
+    source: io.BufferedIOBase, target: Path, deadline: Deadline, progress: Progress | None, total: int
+) -> tuple[str, int]:
+    """Whatever has come is taken, so that a slow server does not keep the deadline from being seen."""
     running = hashlib.sha256()
-    size = 0
+    size = told = 0
     with target.open("wb") as file:
-        while chunk := source.read(CHUNK):
+        while chunk := source.read1(CHUNK):
             deadline.check()
             running.update(chunk)
             size += len(chunk)
             file.write(chunk)
+            if progress is not None and size - told >= STRIDE:
+                told = size
+                progress(size, total)
+    if progress is not None and told:
+        progress(size, size)
     return running.hexdigest(), size

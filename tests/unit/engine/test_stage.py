@@ -9,8 +9,8 @@ from manual_clock import ManualClock
 from small_plan import small_plan, step
 
 from imagewright.core.actions import Inline, Reboot, Remote, Run, Shell, Staged, Upload
-from imagewright.core.clock import Deadline
-from imagewright.core.errors import FetchError
+from imagewright.core.clock import Deadline, SystemClock
+from imagewright.core.errors import CancelledError, FetchError
 from imagewright.core.origin import Origin
 from imagewright.core.plan import Optimization, Plan, Validation
 from imagewright.engine.stage import stage
@@ -75,6 +75,24 @@ def test_the_same_address_with_another_checksum_is_read_again() -> None:
     shelf = Shelf(a="A")
     stage(small_plan(runs("a"), Run(Remote("a", "ab" * 32), Shell.SH)), shelf, DEADLINE)
     assert shelf.read == ["a", "a"]
+
+
+def test_a_fetch_that_never_ends_holds_nobody_up() -> None:
+    """Neither the staging nor, since its thread is a daemon, the end of the process."""
+    stuck = threading.Event()
+
+    class Stuck(Shelf):
+        def fetch(self, remote: Remote, deadline: Deadline) -> Staged:
+            assert threading.current_thread().daemon
+            stuck.wait(60)
+            return super().fetch(remote, deadline)
+
+    deadline = Deadline.after(SystemClock(), 60.0, "the test")
+    threading.Timer(0.2, deadline.stop.set).start()
+    with pytest.raises(CancelledError):
+        stage(small_plan(runs("a")), Stuck(a="A"), deadline)
+    assert deadline.remaining() > 30
+    stuck.set()
 
 
 def test_several_are_read_at_once() -> None:

@@ -15,10 +15,11 @@ import pytest
 from manual_clock import ManualClock
 
 from imagewright.core.actions import Remote
-from imagewright.core.clock import Deadline
+from imagewright.core.clock import Deadline, SystemClock
 from imagewright.core.errors import BuildTimeoutError, CancelledError, FetchError, PlatformError
+from imagewright.core.events import Event, Progress
 from imagewright.staging.directory import DirectoryStaging
-from imagewright.staging.fetch import ATTEMPTS, local_path, read, shown
+from imagewright.staging.fetch import ATTEMPTS, STRIDE, local_path, read, shown
 
 BODY = b"#!/bin/sh\necho hello\n" * 1000
 SHA = hashlib.sha256(BODY).hexdigest()
@@ -31,6 +32,7 @@ class Web:
     port: int = 0
     answers: list[str] = field(default_factory=lambda: ["ok"])
     asked: list[str] = field(default_factory=list)
+    ended: threading.Event = field(default_factory=threading.Event)
 
     def url(self, path: str = "/script.sh") -> str:
         return f"http://127.0.0.1:{self.port}{path}"
@@ -47,6 +49,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 self.answer(BODY)
             case "short":
                 self.answer(BODY[:100], length=len(BODY))
+            case "drip":
+                self.send_response(200)
+                self.end_headers()
+                while not self.web.ended.wait(0.05):
+                    self.wfile.write(b".")
             case "hang up":
                 self.connection.shutdown(socket.SHUT_RDWR)
             case "no length":
@@ -83,6 +90,7 @@ def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[Web]:
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     yield made
+    made.ended.set()
     server.shutdown()
     thread.join()
     server.server_close()
@@ -204,6 +212,25 @@ def test_what_a_message_shows_of_an_address(uri: str, text: str) -> None:
 
 
 # --- on this machine ---
+
+
+def test_a_server_that_drips_does_not_outlast_the_deadline(web: Web, target: Path) -> None:
+    web.answers = ["drip"]
+    clock = SystemClock()
+    with pytest.raises(BuildTimeoutError):
+        read(web.url(), target, Deadline.after(clock, 1.0, "the build"))
+
+
+def test_long_copies_tell_how_far_they_are_and_short_ones_do_not(tmp_path: Path, deadline: Deadline) -> None:
+    told: list[Event] = []
+    staging = DirectoryStaging(tmp_path / "staging", told.append)
+    sizes = {"short": STRIDE - 1, "long": 3 * STRIDE}
+    for name, size in sizes.items():
+        (tmp_path / name).write_bytes(bytes(size))
+        staging.fetch(Remote(str(tmp_path / name)), deadline)
+    assert {event.label for event in told if isinstance(event, Progress)} == {"long"}
+    assert told[0] == Progress("long", STRIDE, 3 * STRIDE)
+    assert told[-1] == Progress("long", 3 * STRIDE, 3 * STRIDE)
 
 
 def test_a_file_is_read_by_path_and_by_uri(tmp_path: Path, target: Path, deadline: Deadline) -> None:

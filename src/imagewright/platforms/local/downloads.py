@@ -57,11 +57,13 @@ def find_checksum(text: str, name: str) -> str:
     return max(found, key=len, default="")
 
 
-def fetch(recipe: Download, checksum: str, work: Path, target: Path, deadline: Deadline) -> None:
+def fetch(
+    recipe: Download, checksum: str, work: Path, target: Path, progress: fetching.Progress, deadline: Deadline
+) -> None:
     """Download to `work`, check, and leave a qcow2 at `target`. Raises FetchError with the URL and the reason."""
     work.mkdir(parents=True, exist_ok=True)
     file = work / "download"
-    sha256, _ = fetching.read(recipe.url, file, deadline)
+    sha256, _ = fetching.read(recipe.url, file, deadline, progress)
     found = sha256 if len(checksum) == 64 else _sha512(file, deadline)
     if found != checksum:
         raise FetchError(

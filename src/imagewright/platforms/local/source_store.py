@@ -20,7 +20,7 @@ from pathlib import Path
 
 from imagewright.core.clock import Clock, Deadline, fresh_name
 from imagewright.core.errors import PlatformError
-from imagewright.core.events import Emit, Level, Note
+from imagewright.core.events import Emit, Level, Note, Progress
 from imagewright.distributors import versioning
 from imagewright.platforms.local import debian, debian_mirror, debian_version, downloads, qemu_img
 from imagewright.platforms.local.catalog import Download
@@ -68,11 +68,15 @@ class SourceStore:
             latest.append(downloads.latest(recipe, self._deadline))
             return latest[0].version
 
+        name = Path(recipe.url).name
+
+        def tell(done: int, total: int) -> None:
+            self._emit(Progress(name, done, total))
+
         def make(folder: Path, target: Path, exact: str) -> None:
             self._say(f"downloading {recipe.url} ({exact}): only once")
-            downloads.fetch(recipe, latest[0].checksum, folder, target, self._deadline)
+            downloads.fetch(recipe, latest[0].checksum, folder, target, tell, self._deadline)
 
-        name = Path(recipe.url).name
         return self._get(f"{name}-{hashlib.sha256(recipe.url.encode()).hexdigest()[:8]}", version, newest, make)
 
     def _get(
