@@ -142,8 +142,9 @@ def export(
                 file.seek(whole)
                 file.write(footer(whole, unique_id=_unique_id(identity)))
             fresh.replace(target)
-        finally:
+        except BaseException:
             fresh.unlink(missing_ok=True)
+            raise
     except tools.ToolError as error:
         raise DistributionError(f"{target} could not be written: {error.message}", hint=error.hint) from error
     except OSError as error:

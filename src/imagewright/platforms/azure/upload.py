@@ -11,7 +11,7 @@ from imagewright.core.clock import Deadline, fresh_name
 from imagewright.core.disk import Disk
 from imagewright.core.errors import DistributionError
 from imagewright.core.events import Emit, Note, Progress
-from imagewright.core.ownership import Owner
+from imagewright.core.ownership import Owned, Owner
 from imagewright.core.secret import Secret
 from imagewright.disks import carry, vhd
 from imagewright.platforms.azure import access, errors
@@ -31,14 +31,17 @@ def upload(disk: Disk, arm: Arm, place: Place, work: Path, owner: Owner, emit: E
 def _one(disk: Disk, arm: Arm, place: Place, work: Path, owner: Owner, emit: Emit, deadline: Deadline) -> Disk:
     made = disk.format != "vhd"
     file = work / f"upload-{fresh_name(6)}.vhd" if made else Path(disk.location)
+    owned = Owned("local", "file", str(file))
     try:
         if made:
+            owner.own(owned)
             vhd.export(
                 Path(disk.location),
                 disk.format,
                 disk.virtual_size,
                 file,
                 identity=disk.identity or disk.location,
+                partial=file,
                 check=deadline.check,
             )
         elif problems := vhd.check(file):
@@ -50,6 +53,7 @@ def _one(disk: Disk, arm: Arm, place: Place, work: Path, owner: Owner, emit: Emi
     finally:
         if made:
             file.unlink(missing_ok=True)
+            owner.release(owned)
     return replace(disk, location=str(managed["id"]), format="managed", data_disks=())
 
 
