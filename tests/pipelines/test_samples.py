@@ -106,8 +106,9 @@ def test_our_own_workflow_runs_the_action_on_the_platform_in_memory(
 ) -> None:
     def make(leg: str) -> Runner:
         mine = make_runner(leg)
-        for folder in ("samples", "tests"):
+        for folder in ("samples", "task", "tests"):
             (mine.workspace / folder).symlink_to(ROOT / folder)
+        (mine.workspace / ".venv").symlink_to(mine.actions["./"] / ".venv")
         return mine
 
     ran = run_workflow(ROOT / ".github" / "workflows" / "ci.yml", make, {}, only="elsewhere")
