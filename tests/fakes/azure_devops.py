@@ -42,6 +42,9 @@ class AzureDevOps:
     project: str = "shop"
     builds: dict[int, Build] = field(default_factory=dict)
     releases: dict[int, tuple[int, dict[str, tuple[bool, int]]]] = field(default_factory=dict)
+    abandoned: set[int] = field(default_factory=set)
+    cut: int = 0
+    """How many of the next downloads end in the middle."""
     url: str = ""
 
     def answer(self, path: str, accept: str) -> tuple[int, str, bytes]:
@@ -66,8 +69,13 @@ class AzureDevOps:
                 return 200, "application/zip", _zip(name, self.builds[int(number)].artifacts[name])
             case [_, "_apis", "release", "releases"]:
                 wanted = int(query["definitionId"])
+                branch = query.get("sourceBranchFilter", "")
                 found = [
-                    number for number in sorted(self.releases, reverse=True) if self.releases[number][0] == wanted
+                    number
+                    for number in sorted(self.releases, reverse=True)
+                    if self.releases[number][0] == wanted
+                    and not (query.get("statusFilter") == "active" and number in self.abandoned)
+                    and branch in ("", *(self.builds[build].branch for _, build in self.releases[number][1].values()))
                 ]
                 return _json({"count": len(found), "value": [{"id": number} for number in found[:1]]})
             case [_, "_apis", "release", "releases", number] if int(number) in self.releases:
@@ -156,6 +164,10 @@ def azure_devops() -> Iterator[AzureDevOps]:
             self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(data)))
             self.end_headers()
+            if kind == "application/zip" and service.cut:
+                service.cut -= 1
+                data = data[: len(data) // 2]
+                self.close_connection = True
             self.wfile.write(data)
 
         def log_message(self, format: str, *args: object) -> None: ...  # noqa: A002 - http.server's name

@@ -12,7 +12,7 @@ import stat
 import tarfile
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import IO
 
@@ -26,7 +26,7 @@ EPOCH_SECONDS = 315532800
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A file or link: `name` is its path in the archive, with slashes."""
+    """A file, a link or an empty folder: `name` is its path in the archive, with slashes."""
 
     name: str
     path: Path
@@ -35,13 +35,17 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """`folder` is the name of the directory in the guest. `size` counts the files' bytes, unpacked."""
+    """`folder` is the name of the directory in the guest. `size` counts the files' bytes, unpacked.
+
+    `left_out` are links that could not be followed where links have to be.
+    """
 
     path: Path
     sha256: str
     folder: str
     count: int
     size: int
+    left_out: tuple[str, ...] = ()
 
 
 def collect(given: str, exclude: Sequence[str] = (), base: Path | None = None) -> tuple[str, tuple[Entry, ...]]:
@@ -58,8 +62,16 @@ def collect(given: str, exclude: Sequence[str] = (), base: Path | None = None) -
         folder, found = whole.name.partition(".")[0], iter([_entry(whole, whole.parent)])
     else:
         folder, found = _matching(str(whole))
-    entries = tuple(sorted((each for each in found if not _excluded(each.name, exclude)), key=lambda each: each.name))
-    if not entries:
+    try:
+        entries = tuple(
+            sorted((each for each in found if not _excluded(each.name, exclude)), key=lambda each: each.name)
+        )
+    except OSError as error:
+        raise OptionsError(
+            f"build artifacts: {error.filename or given} cannot be read: {error.strerror}",
+            hint="look at its rights, or name the files by a pattern",
+        ) from error
+    if not any(_is_file(each.path) for each in entries):
         shown = f"`{given}`"
         if not (whole.exists() or glob.has_magic(given)):
             raise OptionsError(f"build artifacts: there is no {shown}", hint=f"looked in {root.resolve()}")
@@ -71,13 +83,18 @@ def collect(given: str, exclude: Sequence[str] = (), base: Path | None = None) -
 
 
 def tar(folder: str, entries: Sequence[Entry], directory: Path) -> Archive:
-    """`<directory>/<digest>/<folder>.tar.gz`; modes and links are kept, owners and times are not."""
+    """`<directory>/<digest>/<folder>.tar.gz`; modes, links and empty folders are kept, owners and times are not."""
     return _packed(_tar, folder, ".tar.gz", entries, directory)
 
 
 def zipped(folder: str, entries: Sequence[Entry], directory: Path) -> Archive:
-    """`<directory>/<digest>/<folder>.zip`; a link becomes what it leads to."""
-    return _packed(_zip, folder, ".zip", entries, directory)
+    """`<directory>/<digest>/<folder>.zip`; a link becomes what it leads to, one that leads nowhere is left out."""
+    try:
+        followed = tuple(each for entry in entries for each in _followed(entry, ()))
+    except OSError as error:
+        raise _unpackable(error, directory) from error
+    archive = _packed(_zip, folder, ".zip", tuple(each for each in followed if each.path.exists()), directory)
+    return replace(archive, left_out=tuple(each.name for each in followed if not each.path.exists()))
 
 
 def _packed(
@@ -96,11 +113,16 @@ def _packed(
         path.parent.mkdir(exist_ok=True)
         draft.replace(path)
     except OSError as error:
-        raise OptionsError(
-            f"build artifacts: {error.filename or directory} cannot be packed: {error.strerror}",
-            hint="look at the file's rights, or leave it out",
-        ) from error
-    return Archive(path, sha256, folder, len(entries), sum(each.size for each in entries))
+        raise _unpackable(error, directory) from error
+    files = [each for each in entries if _is_file(each.path)]
+    return Archive(path, sha256, folder, len(files), sum(each.size for each in files))
+
+
+def _unpackable(error: OSError, directory: Path) -> OptionsError:
+    return OptionsError(
+        f"build artifacts: {error.filename or directory} cannot be packed: {error.strerror}",
+        hint="look at the file's rights, or leave it out",
+    )
 
 
 # --- what belongs in ---
@@ -111,16 +133,41 @@ def _folder(path: Path) -> str:
 
 
 def _walk(directory: Path, root: Path) -> Iterator[Entry]:
-    for path in sorted(directory.iterdir()):
-        if path.is_dir() and not path.is_symlink():
+    inside = sorted(directory.iterdir())
+    if not inside and directory != root:
+        yield _entry(directory, root)
+    for path in inside:
+        if _is_folder(path):
             yield from _walk(path, root)
-        elif path.is_symlink() or path.is_file():
+        elif _is_file(path):
             yield _entry(path, root)
 
 
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
+
+
+def _is_file(path: Path) -> bool:
+    """A link counts as what it is, wherever it leads to; a socket or a device is nothing to bring."""
+    return path.is_symlink() or path.is_file()
+
+
 def _entry(path: Path, root: Path) -> Entry:
-    size = 0 if path.is_symlink() else path.stat().st_size
+    size = 0 if path.is_symlink() or path.is_dir() else path.stat().st_size
     return Entry(path.relative_to(root).as_posix(), path, size)
+
+
+def _followed(entry: Entry, above: tuple[Path, ...]) -> Iterator[Entry]:
+    """An entry without links: what they lead to is under their name. `above` are the folders that led here."""
+    if not entry.path.is_symlink() or not entry.path.exists():
+        yield entry
+        return
+    target, here = entry.path.resolve(), entry.path.parent.resolve()
+    if target.is_file():
+        yield Entry(entry.name, target, target.stat().st_size)
+    elif target.is_dir() and target not in (*above, here, *here.parents):
+        for each in _walk(target, target):
+            yield from _followed(replace(each, name=f"{entry.name}/{each.name}"), (*above, target))
 
 
 def _matching(pattern: str) -> tuple[str, Iterator[Entry]]:
@@ -138,7 +185,7 @@ def _matching(pattern: str) -> tuple[str, Iterator[Entry]]:
 
 
 def _file(path: Path, root: Path) -> Iterator[Entry]:
-    if path.is_symlink() or path.is_file():
+    if _is_file(path):
         yield _entry(path, root)
 
 
@@ -170,12 +217,14 @@ def _tar(file: Path, entries: Sequence[Entry]) -> None:
         gzip.GzipFile(filename="", mode="wb", fileobj=raw, compresslevel=6, mtime=0) as packed,
         tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive,
     ):
-        for directory in sorted({parent for each in entries for parent in _parents(each.name)}):
-            head = tarfile.TarInfo(directory)
-            head.type, head.mode, head.mtime = tarfile.DIRTYPE, 0o755, EPOCH_SECONDS
+        folders = {name: path for each in entries for name, path in _folders(each)}
+        for name, path in sorted(folders.items()):
+            head = tarfile.TarInfo(name)
+            head.type, head.mode, head.mtime = tarfile.DIRTYPE, stat.S_IMODE(path.stat().st_mode), EPOCH_SECONDS
             archive.addfile(head)
         for each in entries:
-            _add(archive, each)
+            if not _is_folder(each.path):
+                _add(archive, each)
 
 
 def _add(archive: tarfile.TarFile, entry: Entry) -> None:
@@ -190,13 +239,21 @@ def _add(archive: tarfile.TarFile, entry: Entry) -> None:
         archive.addfile(head, content)
 
 
-def _parents(name: str) -> list[str]:
-    return [str(parent) for parent in PurePosixPath(name).parents if str(parent) != "."]
+def _folders(entry: Entry) -> Iterator[tuple[str, Path]]:
+    """The folders that an entry is in, by their names in the archive; an empty folder is one itself."""
+    if _is_folder(entry.path):
+        yield entry.name, entry.path
+    for parent, path in zip(PurePosixPath(entry.name).parents, entry.path.parents, strict=False):
+        if str(parent) != ".":
+            yield str(parent), path
 
 
 def _zip(file: Path, entries: Sequence[Entry]) -> None:
     with zipfile.ZipFile(file, "w") as archive:
         for each in entries:
+            if each.path.is_dir():
+                archive.writestr(zipfile.ZipInfo(f"{each.name}/", EPOCH), b"")
+                continue
             head = zipfile.ZipInfo(each.name, EPOCH)
             head.compress_type = zipfile.ZIP_DEFLATED
             head.external_attr = 0o644 << 16

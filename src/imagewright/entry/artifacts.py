@@ -10,11 +10,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from imagewright.core.actions import Action, Inline, InstallUpdates, Reboot, Remote, Run, Shell, Upload
-from imagewright.core.events import Emit, Note
+from imagewright.core.events import Emit, Level, Note
 from imagewright.core.plan import OsType, Plan, PlatformImage, Step
 from imagewright.entry.archive import Archive, collect, tar, zipped
 from imagewright.render.quantities import counted, size
 from imagewright.sources import platform_image
+
+SHOWN = 10
 
 
 def bring(
@@ -39,6 +41,9 @@ def bring(
             f"from {given} to {place}" + ("" if keep else ", removed after the last customizer")
         )
     )
+    if archive.left_out:
+        what = ", ".join(archive.left_out[:SHOWN])
+        tell(Note(f"build artifacts: links that lead nowhere are left out: {what}", Level.WARNING))
     return with_artifacts(plan, archive, os_type, keep=keep)
 
 
@@ -112,8 +117,9 @@ def _windows(plan: Plan, archive: Archive, place: str) -> tuple[list[Step], Step
         Inline(f"{stop}New-Item -ItemType Directory -Force -Path c:\\buildartifacts | Out-Null\n"), Shell.POWERSHELL
     )
     unpack = f"{stop}Expand-Archive -Force -Path {packed} -DestinationPath {place}\nRemove-Item -Force {packed}\n"
-    remove = f"{stop}Remove-Item -Recurse -Force -Path {place}\n"
-    remove += "if (-not (Get-ChildItem -Force c:\\buildartifacts)) { Remove-Item -Force c:\\buildartifacts }\n"
+    remove = f"{stop}if (Test-Path {place}) {{ Remove-Item -Recurse -Force -Path {place} }}\n"
+    remove += "$root = 'c:\\buildartifacts'\n"
+    remove += "if ((Test-Path $root) -and -not (Get-ChildItem -Force $root)) { Remove-Item -Force $root }\n"
     return [
         replace(upload, actions=(prepare, *upload.actions)),
         _run(plan, "unpack-build-artifacts", Shell.POWERSHELL, unpack),

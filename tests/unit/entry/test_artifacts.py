@@ -146,10 +146,45 @@ def test_zip_holds_what_links_lead_to(drop: Path, tmp_path: Path) -> None:
         assert sorted(packed.namelist()) == names(drop)
 
 
-def test_what_cannot_be_packed_is_named(drop: Path, tmp_path: Path) -> None:
+def test_zip_follows_links_to_folders_once_and_leaves_out_those_that_lead_nowhere(drop: Path, tmp_path: Path) -> None:
+    """As node_modules/.bin has them: zip knows no links."""
     (drop / "broken").symlink_to("nowhere")
-    with pytest.raises(OptionsError, match="broken cannot be packed"):
-        zipped(*collect(str(drop)), tmp_path / "work")
+    (drop / "tools").symlink_to("bin")
+    (drop / "bin" / "up").symlink_to("..")
+    archive = zipped(*collect(str(drop)), tmp_path / "work")
+    with zipfile.ZipFile(archive.path) as packed:
+        assert sorted(packed.namelist()) == [".env", "app.pdb", "bin/app", "latest", "tools/app"]
+        assert packed.read("tools/app") == b"#!/bin/sh\n"
+    assert archive.left_out == ("broken",)
+    told: list[Event] = []
+    bring(plan(shell(1, "dir", Shell.POWERSHELL)), str(drop), directory=tmp_path, tell=told.append)
+    assert any("links that lead nowhere are left out: broken" in str(event) for event in told)
+
+
+def test_folders_keep_their_modes_and_empty_ones_are_there(drop: Path, tmp_path: Path) -> None:
+    (drop / "var" / "log").mkdir(parents=True)
+    (drop / "var" / "log").chmod(0o1777)
+    (drop / "bin").chmod(0o700)
+    out = tmp_path / "out"
+    out.mkdir()
+    folder, entries = collect(str(drop), ("bin/app",))
+    for archive in (tar(folder, collect(str(drop))[1], tmp_path / "work"), tar(folder, entries, tmp_path / "less")):
+        subprocess.run(["tar", "-xpzf", str(archive.path), "-C", str(out)], check=True)
+    assert (out / "var" / "log").stat().st_mode & 0o7777 == 0o1777
+    assert (out / "bin").stat().st_mode & 0o7777 == 0o700
+    assert "bin" not in [each.name for each in entries], "what is left of a folder by an exclusion is no empty folder"
+    with zipfile.ZipFile(zipped(*collect(str(drop)), tmp_path / "zip").path) as packed:
+        assert "var/log/" in packed.namelist()
+
+
+def test_a_folder_that_cannot_be_read_is_named(drop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its path is too long for the system: that is refused to root too."""
+    monkeypatch.chdir(drop)
+    for _ in range(20):
+        Path("d" * 250).mkdir()
+        os.chdir("d" * 250)
+    with pytest.raises(OptionsError, match="cannot be read: File name too long"):
+        collect(str(drop))
 
 
 # --- steps ---

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from azure_devops import AzureDevOps, Build, azure_devops
+from manual_clock import ManualClock
 
 from imagewright.core.errors import AuthenticationError, FetchError, ImagewrightError, OptionsError
 from imagewright.entry.download import download
@@ -39,7 +40,7 @@ def fetch(
         **(environment or {}),
     }
     given = PipelineOptions(artifacts_from=kind, **more)  # type: ignore[arg-type]
-    folder, what = download(given, variables, directory)
+    folder, what = download(given, variables, directory, ManualClock())
     assert what.startswith("build artifacts: ")
     return Path(folder)
 
@@ -75,6 +76,41 @@ def test_the_latest_release_of_another_pipeline(service: AzureDevOps, tmp_path: 
     assert (folder / "app.txt").read_bytes() == b"next"
 
 
+def test_the_latest_release_is_an_active_one_of_the_branch(service: AzureDevOps, tmp_path: Path) -> None:
+    def latest(**more: str) -> bytes:
+        given = {"artifacts_definition": "1", **more}
+        return (fetch(service, tmp_path / "".join(more), ArtifactsFrom.RELEASE, **given) / "app.txt").read_bytes()
+
+    assert latest(artifacts_branch="refs/heads/main") == b"hello"
+    service.abandoned.add(21)
+    assert latest() == b"hello"
+
+
+def test_one_of_several_artifacts_of_a_release(service: AzureDevOps, tmp_path: Path) -> None:
+    own = {"RELEASE_RELEASEID": "20"}
+    folder = fetch(service, tmp_path, ArtifactsFrom.RELEASE, own, artifacts_name="_api/two")
+    assert folder.name == "two"
+    with pytest.raises(OptionsError) as caught:
+        fetch(service, tmp_path, ArtifactsFrom.RELEASE, own, artifacts_name="_api")
+    assert caught.value.hint == "choose one by `artifactsName`: ALIAS/one, ALIAS/two"
+
+
+@pytest.mark.parametrize("kind", [ArtifactsFrom.BUILD, ArtifactsFrom.PIPELINE])
+def test_a_download_that_breaks_is_tried_again(service: AzureDevOps, tmp_path: Path, kind: ArtifactsFrom) -> None:
+    service.cut = 1
+    folder = fetch(service, tmp_path, kind, artifacts_run="7", artifacts_name="drop")
+    assert (folder / "app.txt").read_bytes() == b"hello"
+    service.cut = 100
+    with pytest.raises(FetchError, match="attempts"):
+        fetch(service, tmp_path, kind, artifacts_run="7", artifacts_name="drop")
+
+
+def test_a_full_disk_is_no_defect_of_ours(service: AzureDevOps, tmp_path: Path) -> None:
+    (tmp_path / "artifact.zip").symlink_to("/dev/full")
+    with pytest.raises(FetchError, match=r"cannot be kept in .*No space left"):
+        fetch(service, tmp_path, ArtifactsFrom.BUILD, artifacts_run="7", artifacts_name="drop")
+
+
 @pytest.mark.parametrize(
     ("kind", "more", "error", "message"),
     [
@@ -86,7 +122,7 @@ def test_the_latest_release_of_another_pipeline(service: AzureDevOps, tmp_path: 
         ("build", {}, OptionsError, "`artifactsFrom` needs `artifactsDefinition` here"),
         ("pipeline", {"artifacts_definition": "6"}, FetchError, "pipeline 6 in shop has no successful run"),
         ("release", {"artifacts_run": "20", "artifacts_name": "_x"}, FetchError, r"release 20 has no artifact `_x`"),
-        ("release", {"artifacts_definition": "9"}, FetchError, "release pipeline 9 in shop has no release"),
+        ("release", {"artifacts_definition": "9"}, FetchError, "release pipeline 9 in shop has no active release"),
     ],
 )
 def test_what_is_not_there_is_named(
