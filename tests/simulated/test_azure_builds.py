@@ -138,12 +138,11 @@ def test_tags_that_a_policy_demands_are_on_everything_of_the_build(world: AzureW
 
 
 def test_where_an_image_came_from_is_remembered(world: AzureWorld) -> None:
-    from imagewright.core.ports import SOURCE_TAG
-
-    tags = ((SOURCE_TAG, "azure:it"),)
-    targets = (world.shared(tags=tags), world.managed(tags=tags))
-    assert world.platform().built_from(targets[0], world.deadline()) == ""
-    assert world.platform().built_from(targets[1], world.deadline()) == ""
-    assert world.build(world.plan("true", targets=targets)).state is RunState.SUCCEEDED
-    for target in targets:
-        assert world.platform().built_from(target, world.deadline()) == "azure:it"
+    """By the image itself, whatever the build was told to tag it with."""
+    targets = (world.shared(tags=(("team", "web"),)), world.managed())
+    asked = (*targets, world.vhd())
+    assert [world.platform().built_from(target, world.deadline()) for target in asked] == ["", "", None]
+    plan = world.plan("true", targets=targets)
+    assert world.build(plan).state is RunState.SUCCEEDED
+    source = world.platform().resolve(plan.source, plan, world.deadline())
+    assert [world.platform().built_from(target, world.deadline()) for target in targets] == [source.identity] * 2
