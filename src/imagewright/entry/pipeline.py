@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING
 from imagewright import app
 from imagewright.core.clock import SystemClock, fresh_name
 from imagewright.core.digest import digest
-from imagewright.core.errors import CancelledError, ImagewrightError, LeftBehindError, OptionsError
+from imagewright.core.errors import CancelledError, ImagewrightError, OptionsError
 from imagewright.core.events import Event, Level, Note
-from imagewright.core.plan import OnError, OsType, Plan
+from imagewright.core.plan import OnError, Plan
 from imagewright.core.result import BuildResult, RunState
 from imagewright.entry import outputs
 from imagewright.entry.crash import crashes_saved
 from imagewright.entry.heartbeat import Pulse, beating
 from imagewright.entry.inputs import Request, read
 from imagewright.entry.noted import Noted
+from imagewright.entry.notes import job_ends, login_ends, not_used
 from imagewright.entry.signals import cancellable
 from imagewright.options import Options
 from imagewright.options.pipeline import OnFailure, When
@@ -35,12 +36,7 @@ if TYPE_CHECKING:
     from imagewright.entry.runner import Runner
     from imagewright.entry.source_changed import Memory
 
-WHERE_ARTIFACTS_ARE = ("", "/tmp", "c:")
-"""What `customizer-destination` may say without a contradiction, as azure/build-vm-image has it."""
-
 NOTED = "imagewright-builds"
-DYING_SECONDS = 60.0
-"""How long the clean-up waits for a build that was told to end: it may still be deleting."""
 
 
 def main(runner: Runner, arguments: Sequence[str]) -> int:
@@ -102,13 +98,18 @@ class Job:
     # --- build ---
 
     def build(self) -> int:
+        from imagewright.entry.windows import refuse_windows
+
         self.directory.mkdir(parents=True, exist_ok=True)
         request = self._request()
         self.options = self._options(request)
-        self._tell_what_is_not_used(request)
-        self._refuse_windows(request)
+        for note in not_used(request):
+            self.show(note)
+        refuse_windows(request, self.options)
         if self.reaches_azure:
             self.sign_in = self._signed_in(request)
+            subscription = self.options.subscription or self.sign_in.subscription
+            self.options = replace(self.options, subscription=subscription)
         if not self.options.templates:
             self.options = replace(self.options, templates=(self._made(request),))
         artifacts = self._artifacts(request)
@@ -191,36 +192,6 @@ class Job:
         inputs = self.runner.inputs()
         return read(inputs, self.runner.environment, self._place, unknown=self.runner.unknown(inputs))
 
-    def _tell_what_is_not_used(self, request: Request) -> None:
-        given = request.pipeline
-        notes = [f"{where} is not used: the template file says that itself" for where in request.ignored]
-        notes += [f"`{name}` looks like an input, and there is none of that name" for name in request.strange]
-        if given.customizer_destination.strip().rstrip("/\\").lower() not in WHERE_ARTIFACTS_ARE:
-            notes.append(
-                f"{given.where('customizer_destination')} is not used: build artifacts are in /tmp/<folder>, "
-                "the script may copy them from there"
-            )
-        for note in notes:
-            self.show(Note(note, Level.WARNING))
-
-    def _refuse_windows(self, request: Request) -> None:
-        """Before anybody signs in: no platform builds Windows images yet."""
-        from imagewright.entry.additions import os_type
-        from imagewright.entry.made_template import os_type_of_inputs
-
-        if self.options.source_disk is not None:
-            return
-        if not self.options.templates:
-            windows = os_type_of_inputs(request.pipeline) is OsType.WINDOWS
-        else:
-            plan = app.foreseen(self.options)
-            windows = plan is not None and os_type(plan, request) is OsType.WINDOWS
-        if windows:
-            raise OptionsError(
-                "this is a Windows image, and Windows images are not built yet",
-                hint="keep building it with the Azure Image Builder service for now; Linux images are built here",
-            )
-
     def _options(self, request: Request) -> Options:
         on_failure = {OnFailure.CLEANUP: OnError.CLEANUP, OnFailure.KEEP: OnError.ABORT}
         given, options = request.pipeline, request.options
@@ -245,7 +216,7 @@ class Job:
         from imagewright.entry.credentials import Chooser
 
         given = request.pipeline
-        sign_in = Chooser(
+        return Chooser(
             self.runner.environment,
             self.clock,
             self._mask,
@@ -253,11 +224,8 @@ class Job:
             given.client_id.strip(),
             given.tenant_id.strip(),
             self.runner.connection(given),
-            given.environment or str(self.options.cloud or ""),
+            given.environment or str(request.options.cloud or ""),
         ).choose()
-        if not self.options.subscription:
-            self.options = replace(self.options, subscription=sign_in.subscription)
-        return sign_in
 
     def _made(self, request: Request) -> str:
         from imagewright.entry.made_template import made_template
@@ -295,8 +263,14 @@ class Job:
         self.plan = added(
             plan, request, artifacts, directory=self.directory, own_tags=self.runner.tags, tell=self._once
         )
-        self._warn_of_the_jobs_limit(plan.timeout / 60.0, request.pipeline.job_timeout)
-        self._warn_of_the_logins_end(plan.timeout)
+        minutes = plan.timeout / 60.0
+        limit, certain = self.runner.job_minutes(request.pipeline.job_timeout)
+        login = self.sign_in.seconds if self.sign_in else None
+        for note in (
+            *job_ends(minutes, limit, certain=certain),
+            *login_ends(minutes, login),
+        ):
+            self._once(note)
         return self.plan
 
     def _once(self, event: Event) -> None:
@@ -304,25 +278,6 @@ class Job:
         if event not in self.told:
             self.told.append(event)
             self.show(event)
-
-    def _warn_of_the_jobs_limit(self, minutes: float, told: int | None) -> None:
-        limit, certain = self.runner.job_minutes(told)
-        if limit is None or limit >= minutes:
-            return
-        hint = f"give the job at least {minutes:g} minutes, or the build less by `timeout`"
-        if certain:
-            what = f"the job ends after {limit} minutes, the build may take {minutes:g}"
-            self._once(Note(what, Level.WARNING, hint))
-        else:
-            what = f"a job ends after {limit} minutes unless it says otherwise; the build may take {minutes:g}"
-            self._once(Note(what, hint=f"{hint}; tell the job's limit by `jobTimeout`"))
-
-    def _warn_of_the_logins_end(self, seconds: float) -> None:
-        limit = self.sign_in.seconds if self.sign_in else None
-        if limit is not None and limit < seconds:
-            what = f"the login of `az` may end after {limit / 60:g} minutes, the build may take {seconds / 60:g}"
-            hint = "give `client-id`, `tenant-id` and the job `permissions: id-token: write`: then it is renewed"
-            self._once(Note(what, Level.WARNING, hint))
 
     # --- when: source-changed ---
 
@@ -378,34 +333,7 @@ class Job:
     # --- cleanup ---
 
     def cleanup(self) -> int:
-        """Finish what a cancelled or killed build of this job had no time for."""
-        ledgers = Noted(self.runner.temp / NOTED, self.options.home).ledgers()
-        pending = [ledger for ledger in ledgers if ledger.is_file()]
-        if not pending:
-            self.log.say(["nothing is left to clean up"])
-            return 0
-        request = read(self.runner.inputs(), self.runner.environment, lambda name, _: name, unknown=())
-        self.options = request.options
-        left = 0
-        for ledger in pending:
-            report = app.cleanup(
-                replace(self.options, ledger=ledger),
-                self.show,
-                patience=DYING_SECONDS,
-                clock=self.clock,
-                sign_in=self._for_cleanup(request),
-            )
-            left += len(report.left) + len(report.running)
-            for build in report.running:
-                what = f"build {build} still runs: what it owns was not deleted"
-                self.log.error(LeftBehindError(what, hint="run `imagewright cleanup` when it has ended"))
-        return LeftBehindError.exit_code if left else 0
+        from imagewright.entry.pipeline_cleanup import clean_up
 
-    def _for_cleanup(self, request: Request) -> SignIn | None:
-        """A job that built on the runner itself has nothing to sign in with, and needs nothing."""
-        from imagewright.core.errors import AuthenticationError
-
-        try:
-            return self._signed_in(request)
-        except AuthenticationError:
-            return None
+        noted = Noted(self.runner.temp / NOTED, self.options.home)
+        return clean_up(self.runner, noted, self.show, self.log, self.clock, self._signed_in)

@@ -1,0 +1,45 @@
+"""What a pipeline is warned of before its build: inputs that are not used, a job or a login that ends before it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from imagewright.core.events import Level, Note
+from imagewright.entry.inputs import Request
+
+WHERE_ARTIFACTS_ARE = ("", "/tmp", "c:")
+"""What `customizer-destination` may say without a contradiction, as azure/build-vm-image has it."""
+
+
+def not_used(request: Request) -> Iterator[Note]:
+    given = request.pipeline
+    for where in request.ignored:
+        yield Note(f"{where} is not used: the template file says that itself", Level.WARNING)
+    for name in request.strange:
+        yield Note(f"`{name}` looks like an input, and there is none of that name", Level.WARNING)
+    if given.customizer_destination.strip().rstrip("/\\").lower() not in WHERE_ARTIFACTS_ARE:
+        yield Note(
+            f"{given.where('customizer_destination')} is not used: build artifacts are in /tmp/<folder>, "
+            "the script may copy them from there",
+            Level.WARNING,
+        )
+
+
+def job_ends(minutes: float, limit: int | None, *, certain: bool) -> Iterator[Note]:
+    """`minutes` is what the build may take."""
+    if limit is None or limit >= minutes:
+        return
+    hint = f"give the job at least {minutes:g} minutes, or the build less by `timeout`"
+    if certain:
+        yield Note(f"the job ends after {limit} minutes, the build may take {minutes:g}", Level.WARNING, hint)
+    else:
+        what = f"a job ends after {limit} minutes unless it says otherwise; the build may take {minutes:g}"
+        yield Note(what, hint=f"{hint}; tell the job's limit by `jobTimeout`")
+
+
+def login_ends(minutes: float, seconds: float | None) -> Iterator[Note]:
+    """`seconds` is how long the login lasts, None where it is renewed."""
+    if seconds is not None and seconds < minutes * 60.0:
+        what = f"the login of `az` may end after {seconds / 60:g} minutes, the build may take {minutes:g}"
+        hint = "give `client-id`, `tenant-id` and the job `permissions: id-token: write`: then it is renewed"
+        yield Note(what, Level.WARNING, hint)
