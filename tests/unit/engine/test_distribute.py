@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,12 +14,14 @@ from imagewright.core.disk import Disk
 from imagewright.core.errors import CancelledError, DistributionError
 from imagewright.core.origin import Origin
 from imagewright.core.ownership import Owner
-from imagewright.core.plan import ExactSource, Generation, OsType, Plan, Target, VhdTarget
+from imagewright.core.plan import ExactSource, Generation, ManagedImageTarget, OsType, Plan, Target, VhdTarget
+from imagewright.core.ports import LONGEST_TAG, SOURCE_TAG, source_tag
 from imagewright.core.result import RunOutput
 from imagewright.engine.distribute import Distributed, distribute
 from imagewright.engine.ledger import Ledger
 from imagewright.engine.scope import Scope
 from imagewright.platforms import Settings
+from imagewright.platforms.elsewhere import Elsewhere
 
 DISK = Disk("memory:disk", "raw", 1 << 30, OsType.LINUX, Generation.V2)
 PLAN = small_plan(targets=tuple(VhdTarget(name, origin=Origin("web.json", 40 + at)) for at, name in enumerate("abc")))
@@ -41,14 +44,33 @@ class Publisher(MemoryPlatform):
         return super().publish(disk, target, source, plan, owner, deadline)
 
 
-def write(platform: Publisher, deadline: Deadline) -> Distributed:
+def write(platform: Publisher, deadline: Deadline, plan: Plan = PLAN) -> Distributed:
     ledger = Ledger(platform._settings.home / "ledger.jsonl")
     scope = Scope(ledger, platform.delete, lambda event: None, ManualClock())
-    source = platform.resolve(PLAN.source, PLAN, deadline)
+    source = platform.resolve(plan.source, plan, deadline)
     try:
-        return distribute(PLAN, DISK, source, platform, scope, deadline)
+        return distribute(plan, DISK, source, platform, scope, deadline)
     finally:
         ledger.close()
+
+
+def test_every_image_is_tagged_with_its_source(tmp_path: Path, deadline: Deadline) -> None:
+    image = ManagedImageTarget("a", "/images/a", "westeurope", tags=(("team", "web"), (SOURCE_TAG, "a lie")))
+    platform = Publisher(tmp_path)
+    identity = platform.resolve(PLAN.source, PLAN, deadline).identity
+    elsewhere = Elsewhere(Publisher(tmp_path / "builder"), platform)
+    assert elsewhere.built_from(image, deadline) == ""
+    write(platform, deadline, replace(PLAN, targets=(image,)))
+    assert platform._world.images["/images/a"] == {"team": "web", SOURCE_TAG: identity}
+    assert elsewhere.built_from(image, deadline) == identity
+    assert elsewhere.built_from(VhdTarget("b"), deadline) is None
+
+
+def test_an_identity_that_is_too_long_for_a_tag(tmp_path: Path, deadline: Deadline) -> None:
+    source = Publisher(tmp_path).resolve(PLAN.source, PLAN, deadline)
+    long = [source_tag(replace(source, identity="x" * 300 + end)) for end in "ab"]
+    assert len(set(long)) == 2
+    assert max(map(len, long)) <= LONGEST_TAG
 
 
 @pytest.fixture

@@ -30,12 +30,13 @@ from imagewright.core.plan import (
     TargetRegion,
     VhdTarget,
 )
+from imagewright.core.ports import SOURCE_TAG
 from imagewright.core.result import RunOutput
 from imagewright.disks import vhd
 from imagewright.engine.ledger import Ledger, pending
 from imagewright.engine.scope import Scope
 from imagewright.platforms.local.image_store import ImageStore
-from imagewright.platforms.local.publish import publish
+from imagewright.platforms.local.publish import built_from, publish
 
 pytestmark = pytest.mark.skipif(shutil.which("qemu-img") is None, reason="needs qemu-img")
 
@@ -174,6 +175,15 @@ def test_a_managed_image_is_replaced_whole(world: World) -> None:
     assert found is not None
     assert found.facts.identity == "other"
     assert len(list((world.home / "images").glob("*/versions/*"))) == 1
+
+
+def test_an_image_tells_what_it_was_built_from(world: World) -> None:
+    targets = (managed(), shared(), VhdTarget("web"))
+    assert [built_from(target, world.home) for target in targets] == ["", "", None]
+    for source in ("old", "new"):
+        for target in targets:
+            world.publish(replace(target, tags=((SOURCE_TAG, source),)))
+    assert [built_from(target, world.home) for target in targets] == ["new", "new", None]
 
 
 def test_images_with_similar_ids_are_kept_apart(world: World) -> None:
