@@ -37,3 +37,13 @@ def test_every_finding_at_once_and_in_order(path: Path) -> None:
         expected.write_text(text, encoding="utf-8")
 
     assert text == expected.read_text(encoding="utf-8")
+    assert [found.code for found in checked.diagnostics if not found.hint] == []
+    assert [found.code for found in checked.diagnostics if _nowhere(found)] == []
+
+
+def _nowhere(found: Diagnostic) -> bool:
+    """Whether a finding about a value does not say which one; syntax errors and whole files have no pointer."""
+    whole = {"bicep", "bad-encoding", "cannot-read", "empty-file", "file-too-large", "no-image-template"}
+    of_the_template = found.code in {"no-identity", "missing-field", "wrong-type"}
+    elsewhere = found.code in whole or found.code.endswith("-syntax") or of_the_template
+    return not found.origin.pointer and not elsewhere

@@ -227,9 +227,7 @@ class AzureSettings:
     subscription_id: str = ""
     resource_group: str = ""
     staging_resource_group: str = ""
-    template_identities: tuple[str, ...] = ()
     managed_resource_tags: tuple[tuple[str, str], ...] = ()
-    tags: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,10 @@ from imagewright.core.secret import Mask
 
 @dataclass(frozen=True, slots=True)
 class FileReport:
-    """What `validate` found in one file. `templates` are the names of its image templates; `mask` hides secrets."""
+    """What `validate` found in one file. `mask` hides the secrets of the file.
+
+    `templates` are the names of its image templates, `""` where a name is not known.
+    """
 
     file: str
     templates: tuple[str, ...]

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, TypeVar, cast
 
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, WrapValidator
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, WrapValidator
 from pydantic.alias_generators import to_camel
 from pydantic_core import CoreSchema, PydanticCustomError
 from pydantic_core.core_schema import no_info_wrap_validator_function
@@ -25,6 +25,10 @@ def _pass_unknown(value: Any, check: Callable[[Any], Any]) -> Any:
 
 Known = Annotated[T, WrapValidator(_pass_unknown)]
 """For the items of lists and the values of maps; the fields of a `Shape` are wrapped already."""
+
+
+NonEmpty = Annotated[str, Field(min_length=1)]
+"""Text without which nothing could be done."""
 
 
 class Shape(BaseModel):

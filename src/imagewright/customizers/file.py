@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import AfterValidator
 
 from imagewright.core.actions import Action, Remote, Upload
-from imagewright.core.shape import Shape, problem
+from imagewright.core.shape import NonEmpty, Shape, problem
 from imagewright.customizers.script import Sha256
 
 
@@ -31,7 +31,7 @@ class File(Shape):
 
     type: Literal["File"]
     name: str = ""
-    source_uri: str
+    source_uri: NonEmpty
     destination: Annotated[str, AfterValidator(_file_path)]
     sha256_checksum: Sha256 = ""
 

@@ -9,7 +9,7 @@ from pydantic import AfterValidator
 from imagewright.core.origin import Origin
 from imagewright.core.plan import ManagedImageTarget
 from imagewright.core.resource_id import parse_resource_id
-from imagewright.core.shape import problem
+from imagewright.core.shape import NonEmpty, problem
 from imagewright.distributors.distributor import Distributor
 
 
@@ -27,7 +27,7 @@ def _image(text: str) -> str:
 class ManagedImage(Distributor):
     type: Literal["ManagedImage"]
     image_id: Annotated[str, AfterValidator(_image)]
-    location: str
+    location: NonEmpty
 
     def target(self, origin: Origin) -> ManagedImageTarget:
         return ManagedImageTarget(self.run_output_name, self.image_id, self.location, self.tags(), origin)

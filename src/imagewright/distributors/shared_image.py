@@ -17,7 +17,7 @@ from imagewright.core.plan import (
     Versioning,
 )
 from imagewright.core.resource_id import parse_resource_id
-from imagewright.core.shape import Known, Shape, Since, problem
+from imagewright.core.shape import Known, NonEmpty, Shape, Since, problem
 from imagewright.distributors.distributor import Distributor
 
 _HINT = "/subscriptions/.../resourceGroups/.../providers/Microsoft.Compute/galleries/GALLERY/images/DEFINITION"
@@ -39,7 +39,7 @@ def _definition(text: str) -> str:
 
 
 class Region(Shape):
-    name: str
+    name: NonEmpty
     replica_count: Annotated[int, Field(ge=1)] = 1
     storage_account_type: StorageAccountType = "Standard_LRS"
 
@@ -60,7 +60,7 @@ class FromSource(Shape):
 class SharedImage(Distributor):
     type: Literal["SharedImage"]
     gallery_image_id: Annotated[str, AfterValidator(_definition)]
-    replication_regions: tuple[Known[str], ...] = ()
+    replication_regions: tuple[Known[NonEmpty], ...] = ()
     storage_account_type: Annotated[StorageAccountType | None, Since("2020-02-14")] = None
     target_regions: Annotated[tuple[Known[Region], ...], Since("2022-07-01")] = ()
     exclude_from_latest: Annotated[bool, Since("2020-02-14")] = False

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from imagewright.core import plan
 from imagewright.core.plan import OsType
-from imagewright.core.shape import Shape, Since
+from imagewright.core.shape import NonEmpty, Shape, Since
 
 _WINDOWS = ("windows", "win10", "win11", "win-", "-ws20", "visualstudio")
 _LINUX_PUBLISHERS = frozenset(
@@ -30,9 +30,9 @@ _LINUX = (
 
 
 class PurchasePlan(Shape):
-    plan_name: str
-    plan_product: str
-    plan_publisher: str
+    plan_name: NonEmpty
+    plan_product: NonEmpty
+    plan_publisher: NonEmpty
 
 
 class PlatformImage(Shape):
@@ -41,10 +41,10 @@ class PlatformImage(Shape):
     read_only: ClassVar = frozenset({"exactVersion"})
 
     type: Literal["PlatformImage"]
-    publisher: str
-    offer: str
-    sku: str
-    version: str
+    publisher: NonEmpty
+    offer: NonEmpty
+    sku: NonEmpty
+    version: NonEmpty
     plan_info: Annotated[PurchasePlan | None, Since("2020-02-14")] = None
 
     def source(self) -> plan.Source:

@@ -46,6 +46,8 @@ def read(uri: str, target: Path, deadline: Deadline, progress: Progress | None =
     try:
         with path.open("rb") as source:
             return _copy(source, target, deadline, progress, path.stat().st_size)
+    except ValueError as error:
+        raise FetchError(f"{str(path)!r} is not a path: {error}", hint="look at its characters") from error
     except OSError as error:
         raise FetchError(
             f"{path} could not be read: {error.strerror}", hint="paths are relative to the template's directory"

@@ -64,9 +64,7 @@ def compile_template(
             subscription_id=context.subscription_id,
             resource_group=context.resource_group,
             staging_resource_group=properties.staging_resource_group,
-            template_identities=tuple(template.identity.user_assigned_identities) if template.identity else (),
             managed_resource_tags=tuple(properties.managed_resource_tags.items()),
-            tags=tuple(template.tags.items()),
         ),
         mask=mask,
     )

@@ -17,7 +17,7 @@ from imagewright.template.expressions import ExpressionError, is_expression, par
 from imagewright.template.interpret import Scope, interpret
 from imagewright.template.located import Located, Place
 from imagewright.template.names import suggest
-from imagewright.template.parameters import Supplied, checked, converted, declared, known_secrets, secrets
+from imagewright.template.parameters import Supplied, checked, converted, declared, known_secrets, secrets, typed
 from imagewright.template.session import Session
 from imagewright.template.source import Document, escape
 from imagewright.template.values import Value
@@ -141,6 +141,8 @@ class Template:
             raise _missing("parameter", name, self.data.get("parameters"))
         report = self.session.report
         here = self.document.origin(parameter.pointer, key=True)
+        if not self.in_function and not typed(parameter, self.document, report):
+            return Located(REPORTED, {"": (self.document, parameter.pointer)})
         given = self.given.get(name.lower())
         origin = here
         located: Located
@@ -156,8 +158,9 @@ class Template:
         elif parameter.nullable:
             value, located = None, Located(None, {"": (self.document, parameter.pointer)})
         else:
-            hint = f"give it with --set {parameter.name}=VALUE, or in a parameters file"
-            report.unknown("missing-parameter", f"the parameter '{parameter.name}' has no value", here, hint)
+            if not self.session.values_lost:
+                hint = f"give it with --set {parameter.name}=VALUE, or in a parameters file"
+                report.unknown("missing-parameter", f"the parameter '{parameter.name}' has no value", here, hint)
             value, located = REPORTED, Located(REPORTED, {"": (self.document, parameter.pointer)})
         value = checked(value, parameter, origin, report)
         if parameter.secure:

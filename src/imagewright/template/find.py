@@ -45,20 +45,18 @@ def find(
 ) -> tuple[list[Found], Mask]:
     """Every image template of a document, evaluated, and the mask of its secrets."""
     data = document.data
-    given = supplied(parameters, overrides, report)
-    if isinstance(data, dict) and isinstance(data.get("resources"), list | dict):
-        session = Session(report)
-        undeclared(given, data, report)
-        template = Template(document, data, "", given, context, session, "imagewright")
-        found = list(_resources(template, data["resources"], "/resources"))
-        if not found and not report.failed:
-            hint = "a resource of the type Microsoft.VirtualMachineImages/imageTemplates is expected"
-            report.error("no-image-template", "no image template is in this deployment",
-                         document.origin("/resources", key=True), hint)  # fmt: skip
-        return found, session.mask
+    given, lost = supplied(parameters, overrides, report)
     if isinstance(data, dict) and ("properties" in data or is_image_template(data.get("type"))):
         undeclared(given, {}, report)
         return [Found(_body(document, data, report), context, is_body=True)], Mask()
+    if isinstance(data, dict) and isinstance(data.get("resources"), list | dict):
+        session = Session(report, values_lost=lost)
+        undeclared(given, data, report)
+        template = Template(document, data, "", given, context, session, "imagewright")
+        found = list(_resources(template, data["resources"], "/resources", Scope(template)))
+        if not found and not report.failed:
+            _none(session, document)
+        return found, session.mask
     hint = "expected is what `az image builder create --image-template` takes, or an ARM deployment template"
     if isinstance(data, dict) and "deploymentParameters" in str(data.get("$schema", "")):
         hint = "this is a parameters file: give it with --parameters, beside the template"
@@ -66,6 +64,18 @@ def find(
         hint = 'put all of it into "properties": { ... }'
     report.error("no-image-template", "there is no image template in this file", document.origin(), hint)
     return [], Mask()
+
+
+def _none(session: Session, document: Document) -> None:
+    """Say why there is no image template in a deployment."""
+    if session.switched_off:
+        hint = "give the parameters that turn it on with --set or --parameters"
+        message = "every image template is switched off: by its condition, or by a copy loop that turns zero times"
+        session.report.unknown("switched-off", message, session.switched_off[0], hint)
+    else:
+        hint = "a resource of the type Microsoft.VirtualMachineImages/imageTemplates is expected"
+        session.report.error("no-image-template", "no image template is in this deployment",
+                             document.origin("/resources", key=True), hint)  # fmt: skip
 
 
 def _body(document: Document, data: dict[str, object], report: Report) -> Located:
@@ -93,7 +103,7 @@ def _is_call(text: str) -> bool:
         return False
 
 
-def _resources(template: Template, resources: object, pointer: str) -> Iterator[Found]:
+def _resources(template: Template, resources: object, pointer: str, outside: Scope) -> Iterator[Found]:
     """The image templates among the resources at `pointer`: a list, or an object of symbolic names."""
     table = (
         resources
@@ -103,18 +113,22 @@ def _resources(template: Template, resources: object, pointer: str) -> Iterator[
     for key, resource in table.items():
         place = f"{pointer}/{escape(str(key))}"
         if isinstance(resource, dict) and resource.get("existing") is not True:
-            for scope in _copies(template, resource, place):
+            for scope in _copies(template, resource, place, outside):
+                if template.effort.exhausted:
+                    return
                 yield from _resource(template, resource, place, scope)
 
 
-def _copies(template: Template, resource: Mapping[str, object], pointer: str) -> Iterator[Scope]:
+def _copies(template: Template, resource: Mapping[str, object], pointer: str, scope: Scope) -> Iterator[Scope]:
     """The scope of each copy of a resource; a single one when there is no copy loop, or nobody knows its count."""
-    scope = Scope(template)
     loop = resource.get("copy")
-    if not isinstance(loop, dict) or not _is_ours(template.evaluate(resource.get("type"), f"{pointer}/type").data):
+    kind = template.evaluate(resource.get("type"), f"{pointer}/type", scope).data
+    if not isinstance(loop, dict) or not _is_ours(kind):
         yield scope
         return
     count = template.count(loop, f"{pointer}/copy", scope)
+    if count == 0:
+        template.session.switched_off.append(template.document.origin(f"{pointer}/copy/count"))
     for index in range(1 if isinstance(count, Unknown) else count):
         yield scope.with_loop(str(loop.get("name", "")), index)
 
@@ -131,6 +145,7 @@ def _resource(template: Template, resource: Mapping[str, object], pointer: str, 
         "condition" in resource
         and template.evaluate(resource["condition"], f"{pointer}/condition", scope).data is False
     ):
+        template.session.switched_off.append(template.document.origin(f"{pointer}/condition"))
         return
     if is_image_template(kind):
         wanted = {key: value for key, value in resource.items() if key not in _NOT_EVALUATED}
@@ -154,7 +169,7 @@ def _nested(outer: Template, resource: Mapping[str, object], pointer: str, scope
         return
     options = properties.get("expressionEvaluationOptions")
     if not isinstance(options, dict) or str(options.get("scope", "")).lower() != "inner":
-        yield from _resources(outer, data.get("resources"), f"{place}/resources")
+        yield from _resources(outer, data.get("resources"), f"{place}/resources", scope)
         return
     given = _given(outer, properties.get("parameters"), f"{pointer}/properties/parameters", scope)
     undeclared(given, data, report)
@@ -168,7 +183,7 @@ def _nested(outer: Template, resource: Mapping[str, object], pointer: str, scope
         outer.session,
         name if isinstance(name, str) else outer.name,
     )
-    yield from _resources(inner, data.get("resources"), f"{place}/resources")
+    yield from _resources(inner, data.get("resources"), f"{place}/resources", Scope(inner))
 
 
 def _given(outer: Template, values: object, pointer: str, scope: Scope) -> dict[str, Supplied]:

@@ -25,6 +25,9 @@ _ALMOST = {"True": True, "False": False, "None": None, "TRUE": True, "FALSE": Fa
 
 _MAX_ERRORS = 20
 
+_LOOK = "look at the quotes, commas and brackets before it"
+_FILL = "write a template into it; `samples/` has some"
+
 
 class _GiveUp(Exception):  # noqa: N818 (a jump, not an error)
     """What follows in the text cannot be understood any more."""
@@ -36,6 +39,7 @@ class _Parser:
         self.text = text
         self.at = 0
         self.depth = 0
+        self.pointer = ""
         self.lines = [0, *(found.end() for found in re.finditer(r"\n", text))]
         self.spans: dict[str, Span] = {}
         self.keys: dict[str, Span] = {}
@@ -55,7 +59,9 @@ class _Parser:
     ) -> None:
         span = self.span(start, end)
         self.found.append(
-            Diagnostic(severity, code, message, Origin(self.path, span.line, span.column, length=span.length), hint)
+            Diagnostic(
+                severity, code, message, Origin(self.path, span.line, span.column, self.pointer, span.length), hint
+            )
         )
         if len(self.found) >= _MAX_ERRORS:
             self.give_up()
@@ -65,7 +71,7 @@ class _Parser:
         raise _GiveUp
 
     def hopeless(self, message: str) -> NoReturn:
-        self.report("json-syntax", message, self.at, self.at + 1)
+        self.report("json-syntax", message, self.at, self.at + 1, hint=_LOOK)
         self.give_up()
 
     # --- grammar ---
@@ -83,7 +89,7 @@ class _Parser:
 
     def document(self) -> object:
         if not self.peek():
-            self.report("empty-file", "the file is empty", 0, 1)
+            self.report("empty-file", "the file is empty", 0, 1, _FILL)
             self.give_up()
         value = self.value("")
         if self.peek():
@@ -93,6 +99,7 @@ class _Parser:
         return value
 
     def value(self, pointer: str) -> object:
+        self.pointer = pointer
         mark = self.peek()
         start = self.at
         value: object
@@ -100,7 +107,8 @@ class _Parser:
             value = self.string()
         elif mark in {"{", "["} and mark:
             if self.depth >= MAX_DEPTH:
-                self.report("too-deep", f"more than {MAX_DEPTH} levels of nesting", start, start + 1)
+                self.report("too-deep", f"more than {MAX_DEPTH} levels of nesting", start, start + 1,
+                            "nest objects and lists less deeply")  # fmt: skip
                 self.give_up()
             self.depth += 1
             self.at += 1
@@ -129,7 +137,7 @@ class _Parser:
                             f'write "{key}": and its value')  # fmt: skip
                 if after not in {'"', "{", "["}:
                     self.give_up()
-            child = f"{pointer}/{escape(key)}"
+            child = self.pointer = f"{pointer}/{escape(key)}"
             if key in result:
                 earlier = self.keys[child]
                 self.report(
@@ -143,6 +151,7 @@ class _Parser:
                 self.forget(child)
             self.keys[child] = self.span(key_at, key_end)
             result[key] = self.value(child)
+            self.pointer = pointer
             self.separator("}", start)
         self.at += 1
         return result
@@ -153,6 +162,7 @@ class _Parser:
             if not mark:
                 self.unclosed(start, "[", "]")
             result.append(self.value(f"{pointer}/{len(result)}"))
+            self.pointer = pointer
             self.separator("]", start)
         self.at += 1
         return result
@@ -176,7 +186,7 @@ class _Parser:
                         f'the "{self.text[start]}" to close is in line {self.span(start, start).line}')  # fmt: skip
             self.give_up()
         elif mark == ":":
-            self.report("json-syntax", '":" is out of place', self.at, self.at + 1)
+            self.report("json-syntax", '":" is out of place', self.at, self.at + 1, _LOOK)
             self.give_up()
         else:
             self.report("json-syntax", 'there is no "," after this value', max(end - 1, 0), end, "put a comma here")

@@ -89,8 +89,11 @@ def _explain(found: Any, pointer: str, missing: str, present: Located, report: R
         report.error("bad-value", f"{found['input']!r} is not allowed here", origin,
                      f"one of: {context['expected']}")  # fmt: skip
     elif kind in {"greater_than_equal", "less_than_equal"}:
+        limit = f"{context['ge']} or more" if "ge" in context else f"{context['le']} or less"
         bound = f"at least {context['ge']}" if "ge" in context else f"at most {context['le']}"
-        report.error("out-of-range", f"'{name}' must be {bound}, not {found['input']}", origin)
+        report.error("out-of-range", f"'{name}' must be {bound}, not {found['input']}", origin, f"write {limit}")
+    elif kind == "string_too_short":
+        report.error("empty-value", f"{_subject(name)} is empty", origin, "write a value")
     elif kind == "string_pattern_mismatch":
         code, what, hint = _PATTERNS.get(name, ("bad-value", "does not have the right form", context["pattern"]))
         report.error(code, f"'{found['input']}' {what}", origin, hint)
@@ -164,7 +167,18 @@ def _type_hint(kind: str, given: object) -> str:
         bare = given.strip().lower()
         if bare.lstrip("-").isdigit() or bare in {"true", "false"}:
             return f"write {bare}, without quotes"
-        return (
-            f"did you mean {meant}?" if (meant := suggest(given, ("true", "false"))) and kind == "bool_type" else ""
-        )
-    return ""
+        if kind == "bool_type" and (meant := suggest(given, ("true", "false"))):
+            return f"did you mean {meant}?"
+    return _TYPE_HINTS.get(kind, "")
+
+
+_TYPE_HINTS = {
+    "string_type": "put it in double quotes",
+    "int_type": "a number without quotes",
+    "int_from_float": "a number without a fraction",
+    "bool_type": "true or false, without quotes",
+    "tuple_type": "put it in [ ]",
+    "dict_type": 'for example {"name": "value"}',
+    "model_type": "put its fields in { }",
+    "model_attributes_type": "put its fields in { }",
+}

@@ -15,6 +15,7 @@ from imagewright.template.report import Report
 from imagewright.template.source import Document, escape, read_private
 from imagewright.template.values import as_text, describe, from_json, well_formed
 
+TYPES = ("string", "int", "bool", "array", "object", "secureString", "secureObject")
 _TYPES: Mapping[str, type] = {"string": str, "int": int, "bool": bool, "array": list, "object": dict}
 
 
@@ -55,30 +56,56 @@ def declared(data: Mapping[str, object], pointer: str, name: str) -> Declared | 
         target = definitions.get(reference.rpartition("/")[2])
         body = {**target, **body} if isinstance(target, dict) else body
     kind = str(body.get("type", "")).lower()
+    secure = kind in {"securestring", "secureobject"}
     return Declared(
         key,
         f"{pointer}/parameters/{escape(key)}",
-        kind.removeprefix("secure"),
-        kind.startswith("secure"),
+        kind.removeprefix("secure") if secure else kind,
+        secure,
         body.get("nullable") is True,
         body,
     )
 
 
-def supplied(path: str | None, overrides: Mapping[str, str], report: Report) -> dict[str, Supplied]:
-    """All given values by lower-case name: those of the parameters file at `path`, then those of `--set`."""
-    values = _from_file(read_private(path), report) if path else {}
+def typed(parameter: Declared, document: Document, report: Report) -> bool:
+    """Whether the declaration has one of ARM's types; otherwise it is reported."""
+    if parameter.type in _TYPES:
+        return True
+    given = parameter.body.get("type")
+    choices = f"one of: {', '.join(TYPES)}"
+    if given is None:
+        origin = document.origin(parameter.pointer, key=True)
+        report.error(
+            "bad-parameter-type", f"the parameter '{parameter.name}' has no type", origin, f"add 'type', {choices}"
+        )
+        return False
+    meant = suggest(given, TYPES) if isinstance(given, str) else ""
+    hint = f"did you mean '{meant}'?" if meant else choices
+    message = f"the parameter '{parameter.name}' has no type of ARM"
+    report.error("bad-parameter-type", message, document.origin(f"{parameter.pointer}/type"), hint)
+    return False
+
+
+def supplied(path: str | None, overrides: Mapping[str, str], report: Report) -> tuple[dict[str, Supplied], bool]:
+    """All given values by lower-case name, those of the parameters file at `path`, then those of `--set`; and whether
+    the file could not be read."""
+    found = _from_file(read_private(path), report) if path else {}
+    values = found or {}
     for name, value in overrides.items():
         values[name.lower()] = Supplied(well_formed(value), Origin(f"--set {name}"), is_text=True)
-    return values
+    return values, found is None
 
 
-def _from_file(document: Document, report: Report) -> dict[str, Supplied]:
+def _from_file(document: Document, report: Report) -> dict[str, Supplied] | None:
     report.extend(document.diagnostics)
     if document.broken:
-        return {}
+        return None
     data = document.data
     values = data.get("parameters") if isinstance(data, dict) else None
+    if isinstance(data, dict) and ("resources" in data or "properties" in data):
+        hint = 'give it as the template, and its values in a file like {"parameters": {"NAME": {"value": ...}}}'
+        report.error("no-parameters", "this is a template, not a parameters file", document.origin(), hint)
+        return None
     if not isinstance(values, dict):
         report.error(
             "no-parameters",
@@ -86,7 +113,7 @@ def _from_file(document: Document, report: Report) -> dict[str, Supplied]:
             document.origin(),
             '{"parameters": {"NAME": {"value": ...}}}',
         )
-        return {}
+        return None
     result = {}
     for name, entry in values.items():
         pointer = f"/parameters/{escape(name)}"
@@ -140,8 +167,8 @@ def converted(given: Supplied, parameter: Declared, report: Report) -> object:
 
 _TYPE_NAMES = {"string": "a string", "int": "an int", "bool": "a bool", "array": "an array", "object": "an object"}
 _EXAMPLES = {
-    "int": "for example 5",
-    "bool": "true or false",
+    "int": "for example 5, without quotes",
+    "bool": "true or false, without quotes",
     "array": 'as JSON: ["a", "b"]',
     "object": 'as JSON: {"a": 1}',
 }
@@ -159,7 +186,8 @@ def checked(value: object, parameter: Declared, origin: Origin, report: Report) 
         return value
     if not _fits(value, parameter.type):
         wanted = _TYPE_NAMES[parameter.type]
-        report.error("wrong-type", f"the parameter '{name}' must be {wanted}, not {describe(value)}", origin)
+        example = _EXAMPLES.get(parameter.type, "put it in double quotes")
+        report.error("wrong-type", f"the parameter '{name}' must be {wanted}, not {describe(value)}", origin, example)
         return REPORTED
     allowed = body.get("allowedValues")
     if isinstance(allowed, list) and allowed:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from urllib.parse import urlsplit
 
 from imagewright.core.plan import OsType
 from imagewright.core.resource_id import parse_resource_id
@@ -40,9 +41,12 @@ def check(template: ImageTemplate, present: Located, is_body: bool, context: Arm
 
 
 def _envelope(template: ImageTemplate, present: Located, is_body: bool, report: Report) -> None:
-    for field in () if is_body else ("name", "apiVersion", "location"):
+    given = {"name": template.name, "apiVersion": template.api_version, "location": template.location}
+    for field, value in () if is_body else given.items():
         if f"/{field}" not in present.places:
             report.error("missing-field", f"'{field}' is missing", present.origin(), f"add '{field}'")
+        elif value == "":
+            report.error("empty-value", f"'{field}' is empty", present.origin(f"/{field}"), "write a value")
     version = template.api_version
     if isinstance(version, str) and version and version not in VERSIONS:
         add = report.warning if re.fullmatch(r"20\d\d-\d\d-\d\d(-preview)?", version) else report.error
@@ -129,13 +133,32 @@ def _uri(uri: object, pointer: str, present: Located, report: Report) -> None:
     if not isinstance(uri, str) or not uri:
         return
     origin = present.origin(pointer)
-    if is_local(uri):
+    if reason := _defect(uri):
+        hint = "an https address, with %20 for a space, or the path of a local file"
+        report.error("bad-uri", f"'{uri}' cannot be fetched: {reason}", origin, hint)
+    elif is_local(uri):
         hint = "upload it and give its https address before you use the Azure service"
         report.warning(
             "local-path", f"'{uri}' is a file on this machine: the Azure service would refuse it", origin, hint
         )
-    elif not uri.lower().startswith(_SCHEMES):
-        report.error("bad-uri", f"'{uri}' cannot be fetched", origin, "an https address, or the path of a local file")
+
+
+def _defect(uri: str) -> str:
+    """Why nobody could read what is at `uri`, or `""`."""
+    if "\0" in uri:
+        return "it holds a NUL"
+    try:
+        parts = urlsplit(uri)
+        port = parts.port
+    except ValueError as error:
+        return str(error)
+    if is_local(uri):
+        return "after the colon there must be two slashes" if re.match(r"https?:", uri, re.IGNORECASE) else ""
+    if not uri.lower().startswith(_SCHEMES):
+        return f"{parts.scheme} is not read"
+    if not parts.hostname or port == 0:
+        return "it names no host"
+    return "there is a space or a control character in it" if re.search(r"[\x00-\x20\x7f]", uri) else ""
 
 
 def _workload(properties: Properties, present: Located, report: Report) -> None:

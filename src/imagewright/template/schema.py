@@ -18,7 +18,6 @@ VERSIONS = (
     "2018-02-01-preview", "2019-02-01-preview", "2019-05-01-preview", "2020-02-14", "2021-10-01", "2022-02-14",
     "2022-07-01", "2023-07-01", "2024-02-01", "2025-10-01",
 )  # fmt: skip
-NEWEST = VERSIONS[-1]
 STRICT_SINCE = "2024-02-01"
 """From here on the service refuses unknown fields and looks at upper and lower case."""
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from imagewright.core.digest import digest
+from imagewright.core.origin import Origin
 from imagewright.core.secret import Mask, Secret
 from imagewright.template.effort import Effort
 from imagewright.template.parameters import secrets
@@ -17,11 +18,17 @@ _LONGEST_NAME = 60
 
 @dataclass(frozen=True)
 class Session:
-    """Where findings go, the work done so far, the secrets met."""
+    """Where findings go, the work done so far, the secrets met.
+
+    `values_lost`: parameters may have values in a file that could not be read. `switched_off` are the places of image
+    templates that the deployment would not make.
+    """
 
     report: Report
     effort: Effort = field(default_factory=Effort)
     secrets: dict[Secret, None] = field(default_factory=dict)
+    values_lost: bool = False
+    switched_off: list[Origin] = field(default_factory=list)
 
     @property
     def mask(self) -> Mask:

@@ -34,6 +34,7 @@ class _Composer:
     def __init__(self, path: str, text: str) -> None:
         self.path = path
         self.events: Iterator[Any] = yaml.parse(text, Loader=_LOADER)
+        self.pointer = ""
         self.spans: dict[str, Span] = {}
         self.keys: dict[str, Span] = {}
         self.anchors: dict[str, tuple[object, int]] = {}
@@ -47,13 +48,13 @@ class _Composer:
 
     def report(self, severity: Severity, code: str, message: str, event: Any, hint: str = "") -> None:
         span = self.span(event)
-        origin = Origin(self.path, span.line, span.column, length=span.length)
+        origin = Origin(self.path, span.line, span.column, self.pointer, span.length)
         self.found.append(Diagnostic(severity, code, message, origin, hint))
 
     def document(self) -> object:
         next(self.events)
         if not isinstance(start := next(self.events), yaml.DocumentStartEvent):
-            raise _Refused("empty-file", "the file is empty", start)
+            raise _Refused("empty-file", "the file is empty", start, "write a template into it; `samples/` has some")
         value = self.value(next(self.events), "", 0)
         next(self.events)
         if isinstance(more := next(self.events), yaml.DocumentStartEvent):
@@ -61,12 +62,19 @@ class _Composer:
         return value
 
     def value(self, event: Any, pointer: str, depth: int) -> object:
+        self.pointer = pointer
         if depth > MAX_DEPTH:
-            raise _Refused("too-deep", f"more than {MAX_DEPTH} levels of nesting", event)
+            hint = "nest mappings and lists less deeply"
+            raise _Refused("too-deep", f"more than {MAX_DEPTH} levels of nesting", event, hint)
         self.spans[pointer] = self.span(event)
         if isinstance(event, yaml.AliasEvent):
             if event.anchor not in self.anchors:
-                raise _Refused("yaml-syntax", f"*{event.anchor} was not defined before", event)
+                raise _Refused(
+                    "yaml-syntax",
+                    f"*{event.anchor} was not defined before",
+                    event,
+                    "define it with &, or put it in quotes",
+                )
             data, size = self.anchors[event.anchor]
             self.grow(size, event)
             return data
@@ -97,13 +105,14 @@ class _Composer:
         merged: dict[str, object] = {}
         while not isinstance(event := next(self.events), yaml.MappingEndEvent):
             if not isinstance(event, yaml.ScalarEvent):
-                raise _Refused("yaml-syntax", "a name must be plain text", event)
+                raise _Refused("yaml-syntax", "a name must be plain text", event, "put it in quotes")
             key = event.value
             if key == "<<" and not event.style:
                 merged |= self.merge(next(self.events), pointer, depth)
                 continue
             child = f"{pointer}/{escape(key)}"
             if key in own:
+                self.pointer = child
                 earlier = self.keys[child].line
                 message = f'"{key}" was given before, in line {earlier}; the last one counts'
                 self.report(Severity.WARNING, "duplicate-key", message, event, "keep one of them")
@@ -117,14 +126,16 @@ class _Composer:
         result: dict[str, object] = {}
         for one in reversed(maps):
             if not isinstance(one, dict):
-                raise _Refused("yaml-syntax", "<< takes a mapping, or a list of them", event)
+                raise _Refused("yaml-syntax", "<< takes a mapping, or a list of them", event, "for example <<: *name")
             result |= one
         return result
 
     def grow(self, values: int, event: Any) -> None:
         self.count += values
         if self.count > MAX_VALUES:
-            raise _Refused("too-many-values", f"the document has more than {MAX_VALUES} values", event)
+            raise _Refused(
+                "too-many-values", f"the document has more than {MAX_VALUES} values", event, "use fewer aliases"
+            )
 
 
 def _scalar(event: Any) -> object:
@@ -156,11 +167,12 @@ def parse_yaml(path: str, text: str) -> Parsed:
         where = Origin(path, mark.line + 1, mark.column + 1) if mark else Origin(path)
         lines = text.splitlines()
         tabbed = mark is not None and mark.line < len(lines) and lines[mark.line].lstrip(" ").startswith("\t")
-        hint = "YAML indents with spaces, never with tabs" if tabbed else error.context or ""
+        hint = "YAML indents with spaces, never with tabs" if tabbed else error.context or "look at the lines before"
         found = Diagnostic(Severity.ERROR, "yaml-syntax", error.problem or "this is not YAML", where, hint)
     except yaml.YAMLError as error:
         position = getattr(error, "position", 0) or 0
         line = text.count("\n", 0, position) + 1
         where = Origin(path, line, position - text.rfind("\n", 0, position))
-        found = Diagnostic(Severity.ERROR, "yaml-syntax", "this character is not allowed in YAML", where)
+        found = Diagnostic(Severity.ERROR, "yaml-syntax", "this character is not allowed in YAML", where,
+                           "take it away, or write it as an escape in double quotes")  # fmt: skip
     return Parsed(None, diagnostics=(found,), broken=True)

@@ -123,7 +123,7 @@ def test_a_parameters_file(tmp_path: Path) -> None:
         ('{"parameters": {"where": {"value": 1}}}', "wrong-type", "/parameters/where/value"),
         ('{"parameters": {"where": "north"}}', "bad-parameter", "/parameters/where"),
         ('{"where": "north"}', "no-parameters", ""),
-        ('{"parameters": ', "json-syntax", ""),
+        ('{"parameters": ', "json-syntax", "/parameters"),
     ],
 )
 def test_what_is_wrong_in_the_parameters_file_is_found_there(
@@ -209,7 +209,7 @@ def test_a_count_that_is_none(count: object) -> None:
 
 
 def test_a_false_condition_takes_the_resource_away() -> None:
-    assert codes(deployment({"condition": "[not(true())]"})) == ["no-image-template"]
+    assert codes(deployment({"condition": "[not(true())]"})) == ["switched-off"]
 
 
 def test_expressions_of_a_nested_template_are_the_outer_ones_unless_they_say_inner() -> None:
@@ -226,6 +226,69 @@ def test_expressions_of_a_nested_template_are_the_outer_ones_unless_they_say_inn
     nested["properties"]["expressionEvaluationOptions"] = {"scope": "Inner"}  # type: ignore[index]
     (plan,), _ = plans("t.json", text=json.dumps(outer).encode())
     assert plan.machine.location == "inside"
+
+
+def test_a_nested_template_sees_the_copy_loop_around_it() -> None:
+    inner = json.loads(deployment({"name": "[concat('n', copyIndex())]"}))["resources"]
+    nested = {
+        "type": "Microsoft.Resources/deployments",
+        "name": "d",
+        "copy": {"name": "loop", "count": 2},
+        "properties": {"template": {"resources": inner}},
+    }
+    checked = validate_file("t.json", text=json.dumps({"resources": [nested]}).encode())
+
+    assert [template.name for template in checked.templates] == ["n0", "n1"]
+    assert checked.diagnostics == ()
+
+
+@pytest.mark.parametrize(
+    "resource", [{"condition": False}, {"condition": "[equals(1, 2)]"}, {"copy": {"name": "l", "count": 0}}]
+)
+def test_a_template_that_is_switched_off_is_told_as_that(resource: dict[str, Any]) -> None:
+    text = deployment(resource)
+
+    (found,) = validate_file("t.json", text=text).diagnostics
+    assert (found.severity, found.code) == ("warning", "switched-off")
+    with pytest.raises(TemplateError, match="switched off"):
+        plans("t.json", text=text)
+
+
+def test_a_body_may_have_an_empty_list_of_resources() -> None:
+    resource = json.loads(deployment())["resources"][0]
+
+    assert codes(json.dumps({**resource, "resources": []}).encode()) == []
+
+
+@pytest.mark.parametrize(
+    ("declaration", "hint"),
+    [
+        ({"type": "strng"}, "did you mean 'string'?"),
+        ({"type": 5}, "one of: string, int"),
+        ({"type": "secureint"}, "did you mean"),
+        ({}, "add 'type'"),
+    ],
+)
+def test_a_parameter_has_a_type_of_arm(declaration: dict[str, Any], hint: str) -> None:
+    text = deployment({"tags": {"a": "[parameters('x')]"}}, parameters={"x": declaration})
+
+    (found,) = validate_file("t.json", text=text, overrides={"x": "five"}).diagnostics
+    assert found.code == "bad-parameter-type"
+    assert hint in found.hint
+    assert found.origin.pointer.startswith("/parameters/x")
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [(None, "cannot-read"), ("{", "json-syntax"), ("[]", "no-parameters"), ("T", "no-parameters")],
+)
+def test_a_parameters_file_that_is_none_is_one_error(tmp_path: Path, content: str | None, code: str) -> None:
+    text = deployment({"tags": {"a": "[parameters('x')]"}}, parameters={"x": {"type": "string"}})
+    file = tmp_path / "p.json"
+    if content is not None:
+        file.write_text(content.replace("T", text.decode()))
+
+    assert codes(text, parameters=str(file)) == [code]
 
 
 def test_a_linked_template_is_not_followed() -> None:
@@ -246,7 +309,7 @@ def test_a_value_from_a_variable_has_its_place_there() -> None:
 
 
 def test_the_context_of_a_nested_deployment() -> None:
-    inner = json.loads(deployment({"tags": {"g": "[resourceGroup().name]"}}))["resources"]
+    inner = json.loads(deployment({"name": "[resourceGroup().name]"}))["resources"]
     nested = {
         "type": "Microsoft.Resources/deployments",
         "name": "n",
@@ -258,7 +321,7 @@ def test_the_context_of_a_nested_deployment() -> None:
     )
 
     assert plan.azure.resource_group == "elsewhere"
-    assert dict(plan.azure.tags) == {"g": "elsewhere"}
+    assert plan.name == "elsewhere"
 
 
 # --- what must not run away ---
