@@ -16,6 +16,7 @@ from imagewright.core.clock import Clock, Deadline, SystemClock, fresh_name
 from imagewright.core.errors import CancelledError, ImagewrightError, LeftBehindError, OptionsError, TemplateError
 from imagewright.core.events import BuildFinished, Diagnosed, Emit, Event, Level, Note
 from imagewright.core.result import BuildResult, Failure, RunState
+from imagewright.core.unknown import Unknown
 from imagewright.options import Options
 from imagewright.options.table import PUBLISHER
 
@@ -65,8 +66,12 @@ def _checked(file: str, options: Options, stdin: bytes) -> FileReport:
         overrides=dict(options.overrides),
         context=_context(options),
     )
-    names = tuple(checked.mask(str(template.name)) or Path(file).stem for template in checked.templates)
-    return FileReport(file, names, checked.diagnostics, checked.mask)
+    names = tuple(_name(template.name, file) for template in checked.templates)
+    return FileReport(file, tuple(map(checked.mask, names)), checked.diagnostics, checked.mask)
+
+
+def _name(name: str | Unknown, file: str) -> str:
+    return "" if isinstance(name, Unknown) else name or Path(file).stem
 
 
 # --- plan and build ---

@@ -204,3 +204,18 @@ def test_the_reference_page_names_every_option() -> None:
     for row in TABLE:
         assert f"`{row.flag}`" in page
         assert row.help[1:] in page
+
+
+@pytest.mark.parametrize(
+    ("field", "text"),
+    [
+        ("cache_size", "9" * 400),
+        ("cache_size", "1." + "9" * 400),
+        ("cache_age", "9" * 400 + "d"),
+        ("parameters", "~no-such-user/x"),
+        ("memory", "9" * 5000),
+    ],
+)
+def test_a_value_beyond_reason_is_refused(field: str, text: str) -> None:
+    with pytest.raises(OptionsError, match=field.replace("_", "-")):
+        command_line(**{field: text})

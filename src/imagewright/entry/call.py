@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from imagewright import app
 from imagewright.core.clock import SystemClock
-from imagewright.core.errors import LeftBehindError, PlatformError, TemplateError
+from imagewright.core.errors import LeftBehindError, OptionsError, PlatformError, TemplateError
 from imagewright.core.events import Diagnosed, Emit
 from imagewright.core.result import RunState
 from imagewright.entry.console import Console
@@ -27,6 +27,15 @@ if TYPE_CHECKING:
     from imagewright.core.report import FileReport
 
 
+def _standard_input() -> bytes:
+    """No more than a template may be long, and a byte that says that it is longer."""
+    from imagewright.template.source import MAX_BYTES
+
+    if sys.stdin is None:
+        raise OptionsError("`-`: the standard input is closed", hint="name a file, or hand the template in by a pipe")
+    return sys.stdin.buffer.read(MAX_BYTES + 1)
+
+
 class Call:
     def __init__(
         self, command: Command, options: Options, console: Console, show: Redact, excerpts: Excerpts
@@ -36,7 +45,7 @@ class Call:
         self.console = console
         self.show = show
         self.excerpts = excerpts
-        self.stdin = sys.stdin.buffer.read() if "-" in options.templates else b""
+        self.stdin = _standard_input() if "-" in options.templates else b""
         excerpts.remember("-", self.stdin)
 
     def run(self) -> int:

@@ -6,9 +6,11 @@ import io
 import os
 import sys
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TextIO
 
+from imagewright.core.errors import ImagewrightError
 from imagewright.entry.pipe import write_lines
 from imagewright.options import Color
 from imagewright.render.paint import Paint
@@ -31,7 +33,8 @@ class Console:
         write_lines(self.out, lines)
 
     def say(self, lines: Iterable[str]) -> None:
-        write_lines(self.err, lines)
+        with suppress(ImagewrightError):  # there is nowhere left to say that
+            write_lines(self.err, lines)
 
     def paint(self, color: Color, stream: TextIO) -> Paint:
         match color:

@@ -13,6 +13,13 @@ def write_lines(stream: TextIO, lines: Iterable[str]) -> None:
         stream.flush()
     except BrokenPipeError:
         to_nowhere(stream)
+    except OSError as error:
+        from imagewright.core.errors import PlatformError
+
+        to_nowhere(stream)
+        raise PlatformError(
+            f"the output cannot be written: {error.strerror}", hint="look at where it goes"
+        ) from error
 
 
 def to_nowhere(stream: TextIO) -> None:

@@ -8,9 +8,9 @@ from pathlib import Path
 from imagewright.core.errors import OptionsError
 from imagewright.options.row import Kind, Option
 
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?", re.IGNORECASE)
+_SIZE = re.compile(r"(\d{1,15}(?:\.\d{1,15})?)\s*([kmgt]?)(?:i?b)?", re.IGNORECASE)
 _POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
-_AGE = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw])", re.IGNORECASE)
+_AGE = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)\s*([smhdw])", re.IGNORECASE)
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 _TRUE = frozenset({"true", "1", "yes", "on"})
 _FALSE = frozenset({"false", "0", "no", "off"})
@@ -22,7 +22,7 @@ def parse(option: Option, text: str, where: str) -> object:
         case Kind.STRING:
             return text
         case Kind.PATH:
-            return Path(text).expanduser()
+            return _path(text, where)
         case Kind.BOOLEAN:
             return _boolean(text, where)
         case Kind.INTEGER:
@@ -46,6 +46,13 @@ def default_of(option: Option) -> object:
     if option.default:
         return parse(option, option.default, "default")
     return "" if option.kind is Kind.STRING else None
+
+
+def _path(text: str, where: str) -> Path:
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise OptionsError(f"{where}: `{text}` names a user that this machine does not have") from None
 
 
 def _boolean(text: str, where: str) -> bool:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from imagewright.core.errors import OptionsError
 from imagewright.core.report import FileReport
 
 LONGEST = 100
@@ -24,10 +25,14 @@ class Leg:
 
 
 def legs(reports: Sequence[FileReport]) -> tuple[Leg, ...]:
-    """A leg for each image template, in the order of the files. Equal names are told apart by a number."""
+    """A leg for each image template, in the order of the files. Equal names are told apart by a number.
+
+    Raises OptionsError when one could not be chosen by its name in its file.
+    """
     found: list[Leg] = []
     taken: set[str] = set()
     for report in reports:
+        _check(report)
         for image in report.templates:
             wanted = re.sub(r"[^A-Za-z0-9_]+", "_", image).strip("_") or "image"
             wanted = wanted if wanted[0].isalpha() else f"image_{wanted}"
@@ -36,6 +41,19 @@ def legs(reports: Sequence[FileReport]) -> tuple[Leg, ...]:
             taken.add(name.lower())
             found.append(Leg(name, report.file, image))
     return tuple(found)
+
+
+def _check(report: FileReport) -> None:
+    lower = [name.lower() for name in report.templates]
+    if "" in lower:
+        raise OptionsError(
+            f"{report.file}: the name of an image template is not known",
+            hint="give the parameters it is made of with `--set` or `--parameters`",
+        )
+    if double := next((name for name in report.templates if lower.count(name.lower()) > 1), ""):
+        raise OptionsError(
+            f"{report.file}: more than one image template is called `{double}`", hint="give each a name of its own"
+        )
 
 
 def _short(name: str, end: str = "") -> str:

@@ -14,7 +14,7 @@ def validated(reports: Sequence[FileReport]) -> list[Json]:
         {
             "file": report.file,
             "valid": report.valid,
-            "templates": list(report.templates),
+            "templates": [name for name in report.templates if name],
             "diagnostics": [diagnostic_json(found) for found in report.diagnostics],
         }
         for report in reports

@@ -19,8 +19,8 @@ def validated(reports: Sequence[FileReport], excerpts: Excerpts, *, quiet: bool 
         for found in report.diagnostics:
             lines += [*excerpts.diagnostic(found), ""]
         if report.valid and not quiet:
-            names = f": {', '.join(defuse(name) for name in report.templates)}" if report.templates else ""
-            lines.append(f"{defuse(report.file)}: {excerpts.paint.good('valid')}{names}")
+            names = ", ".join(defuse(name) for name in report.templates if name)
+            lines.append(f"{defuse(report.file)}: {excerpts.paint.good('valid')}{f': {names}' if names else ''}")
     invalid = sum(not report.valid for report in reports)
     verdict = f"{counted(invalid, 'invalid file')} of {len(reports)}" if invalid else _all_valid(len(reports))
     return [*lines, verdict + findings(tuple(found for report in reports for found in report.diagnostics))]

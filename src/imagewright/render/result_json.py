@@ -55,9 +55,7 @@ def diagnostic_json(found: Diagnostic) -> Json:
         "code": found.code,
         "message": found.message,
         "hint": found.hint,
-        "pointer": found.origin.pointer,
-        "line": found.origin.line,
-        "column": found.origin.column,
+        **origin_json(found.origin),
     }
 
 

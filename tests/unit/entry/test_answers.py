@@ -31,7 +31,7 @@ def test_validate_as_json_is_one_array(cli) -> None:
     assert set(report) == {"file", "valid", "templates", "diagnostics"}
     assert report["file"] == "web.json"
     assert report["valid"] is False
-    fields = {"severity", "code", "message", "hint", "pointer", "line", "column"}
+    fields = {"severity", "code", "message", "hint", "file", "pointer", "line", "column"}
     assert all(set(found) == fields for found in report["diagnostics"])
     assert any(found["pointer"] == "/properties/buildTimeoutInMinutes" for found in report["diagnostics"])
     assert cli.err == ""

@@ -126,3 +126,31 @@ def test_a_defect_before_the_options_are_read_is_no_traceback_either(
     monkeypatch.setattr(arguments, "rows", lambda command: 1 / 0)
     assert main(["version"]) == 1
     assert "something inside Imagewright went wrong: ZeroDivisionError" in capsys.readouterr().err
+
+
+def test_a_closed_standard_input_is_an_error() -> None:
+    done = imagewright("validate", "-", preexec_fn=lambda: os.close(0))
+
+    assert done.returncode == 2
+    assert "standard input is closed" in done.stderr
+    assert "crash" not in done.stderr
+
+
+def test_a_full_disk_behind_the_output_is_an_error(cli) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "imagewright", "validate", cli.template("true")],
+            check=False, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60,
+        )  # fmt: skip
+
+    assert done.returncode == 6
+    assert "the output cannot be written: No space left on device" in done.stderr
+    assert "Exception ignored" not in done.stderr
+
+
+def test_what_is_too_long_for_a_template_is_not_read_to_its_end() -> None:
+    with Path("/dev/zero").open("rb") as endless:
+        done = imagewright("validate", "-", stdin=endless)
+
+    assert done.returncode == 2
+    assert "larger than 4 MiB" in done.stdout

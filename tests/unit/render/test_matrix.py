@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import re
 
+import pytest
+
+from imagewright.core.errors import OptionsError
 from imagewright.core.report import FileReport
 from imagewright.render.matrix import Leg, azure, github, legs
 
@@ -21,6 +24,15 @@ def test_a_name_is_one_that_azure_pipelines_takes() -> None:
     names = [leg.name for leg in found]
     assert all(re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,99}", name) for name in names)
     assert len({name.lower() for name in names}) == len(names)
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [(("web", ""), "the name of an image template is not known"), (("a", "web", "Web"), "called `web`")],
+)
+def test_an_image_that_no_name_chooses_is_an_error(names: tuple[str, ...], message: str) -> None:
+    with pytest.raises(OptionsError, match=message):
+        legs([FileReport("a.json", names, ())])
 
 
 def test_the_shapes_of_the_two_runners() -> None:
