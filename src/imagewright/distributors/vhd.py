@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator
 
+from imagewright.core.address import shown
 from imagewright.core.origin import Origin
 from imagewright.core.plan import VhdTarget
 from imagewright.core.shape import Since, problem
@@ -17,7 +18,7 @@ def _blob(uri: str) -> str:
     if uri and not re.match(r"https?://[^/]+/[^/]+/.+|file://", uri):
         raise problem(
             "bad-vhd-uri",
-            f"'{uri}' is not the URI of a blob",
+            f"'{shown(uri)}' is not the URI of a blob",
             hint="https://ACCOUNT.blob.core.windows.net/CONTAINER/NAME.vhd",
         )
     return uri

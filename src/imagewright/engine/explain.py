@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from imagewright.core.address import bare
 from imagewright.core.clock import Deadline
 from imagewright.core.errors import Diagnostic, Severity, TemplateError
 from imagewright.core.plan import (
@@ -107,7 +108,7 @@ def _target(target: Target) -> TargetReport:
             destination = f"{target.gallery_image_id} ({_asked(target.versioning)})"
             return TargetReport(target.run_output_name, "SharedImage", destination)
         case VhdTarget():
-            return TargetReport(target.run_output_name, "VHD", target.uri or "the platform's own place")
+            return TargetReport(target.run_output_name, "VHD", bare(target.uri) or "the platform's own place")
 
 
 def _asked(versioning: Versioning) -> str:

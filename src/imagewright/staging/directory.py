@@ -8,10 +8,11 @@ from pathlib import Path
 
 from imagewright.core import events
 from imagewright.core.actions import Remote, Staged
+from imagewright.core.address import shown
 from imagewright.core.clock import Deadline, fresh_name
 from imagewright.core.errors import FetchError, PlatformError
 from imagewright.core.events import Emit
-from imagewright.staging.fetch import Progress, read, shown
+from imagewright.staging.fetch import Progress, read
 
 
 class DirectoryStaging:

@@ -11,6 +11,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from imagewright.core.address import shown
 from imagewright.core.clock import Deadline
 from imagewright.core.errors import FetchError
 
@@ -58,13 +59,6 @@ def local_path(uri: str) -> Path:
     """The path behind `file:///...` or behind a plain path."""
     parts = urllib.parse.urlsplit(uri)
     return Path(urllib.request.url2pathname(parts.path) if parts.scheme == "file" else uri)
-
-
-def shown(uri: str) -> str:
-    """The URI as a message may show it: a query may hold a signature."""
-    parts = urllib.parse.urlsplit(uri)
-    host = parts.netloc.rpartition("@")[2]
-    return urllib.parse.urlunsplit((parts.scheme, host, parts.path, "", "")) + ("?…" if parts.query else "")
 
 
 def _download(uri: str, target: Path, deadline: Deadline, progress: Progress | None) -> tuple[str, int]:

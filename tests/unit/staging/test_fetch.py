@@ -15,11 +15,12 @@ import pytest
 from manual_clock import ManualClock
 
 from imagewright.core.actions import Remote
+from imagewright.core.address import shown
 from imagewright.core.clock import Deadline, SystemClock
 from imagewright.core.errors import BuildTimeoutError, CancelledError, FetchError, PlatformError
 from imagewright.core.events import Event, Progress
 from imagewright.staging.directory import DirectoryStaging
-from imagewright.staging.fetch import ATTEMPTS, STRIDE, local_path, read, shown
+from imagewright.staging.fetch import ATTEMPTS, STRIDE, local_path, read
 
 BODY = b"#!/bin/sh\necho hello\n" * 1000
 SHA = hashlib.sha256(BODY).hexdigest()

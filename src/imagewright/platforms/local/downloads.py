@@ -12,6 +12,7 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from imagewright.core.address import shown
 from imagewright.core.clock import Deadline
 from imagewright.core.errors import FetchError
 from imagewright.platforms.local import qemu_img
@@ -40,7 +41,7 @@ def latest(recipe: Download, deadline: Deadline) -> Latest:
         name = unquote(urlsplit(recipe.url).path).rpartition("/")[2]
         checksum = find_checksum(text, name)
         if not checksum:
-            raise FetchError(f"{fetching.shown(recipe.checksums)} has no checksum of {name}")
+            raise FetchError(f"{shown(recipe.checksums)} has no checksum of {name}")
     return Latest(f"0.{_day(recipe.url)}.{int(checksum[:6], 16)}", checksum)
 
 
@@ -67,12 +68,12 @@ def fetch(
     found = sha256 if len(checksum) == 64 else _sha512(file, deadline)
     if found != checksum:
         raise FetchError(
-            f"{fetching.shown(recipe.url)} does not have its vendor's checksum: {found}, expected {checksum}",
+            f"{shown(recipe.url)} does not have its vendor's checksum: {found}, expected {checksum}",
             hint="it may have changed during the download: try again, and if that does not help, trust it not",
         )
     info = qemu_img.info(file)
     if info.backing is not None:
-        raise FetchError(f"{fetching.shown(recipe.url)} is only what differs from another disk")
+        raise FetchError(f"{shown(recipe.url)} is only what differs from another disk")
     if info.format == "qcow2":
         file.replace(target)
     else:

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import assert_never
 
+from imagewright.core.address import shown
 from imagewright.core.clock import Clock, Deadline
 from imagewright.core.digest import digest
 from imagewright.core.disk import Disk
@@ -19,7 +20,7 @@ from imagewright.disks import convert, vhd
 from imagewright.distributors import versioning
 from imagewright.distributors.versioning import Version
 from imagewright.platforms.local.image_store import Facts, ImageStore, copy_disks
-from imagewright.staging.fetch import local_path, shown
+from imagewright.staging.fetch import local_path
 
 FILE = "file"
 
