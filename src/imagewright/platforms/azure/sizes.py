@@ -60,9 +60,9 @@ def candidates(
         if sku is None or reason:
             reasons.append(reason)
             continue
-        closed = _closed_zones(sku, location)
+        open_ = _zones(sku, location)
         premium = _can(sku, "PremiumIO")
-        zones = [zone for zone in choices.zones or ("",) if zone not in closed]
+        zones = [zone for zone in choices.zones or ("",) if not zone or zone in open_]
         found += [Candidate(sku["name"], zone, premium) for zone in zones]
         if not zones:
             reasons.append(f"{name} is not offered in zone {', '.join(choices.zones)} of {location}")
@@ -92,6 +92,8 @@ def _unfit(sku: Json, source: ExactSource, choices: AzureChoices) -> str:
         return f"{name} is not for {source.architecture}"
     if source.security_type == "TrustedLaunch" and _can(sku, "TrustedLaunchDisabled"):
         return f"{name} has no trusted launch, which the source demands"
+    if choices.ephemeral_os_disk and not _can(sku, "EphemeralOSDiskSupported"):
+        return f"{name} has no ephemeral OS disks"
     if choices.spot and not _can(sku, "LowPriorityCapable"):
         return f"{name} is not to be had as spot"
     return ""
@@ -107,12 +109,17 @@ def _restricted(sku: Json, location: str) -> str:
     return ""
 
 
-def _closed_zones(sku: Json, location: str) -> set[str]:
+def _zones(sku: Json, location: str) -> set[str]:
+    """Where it is offered, and not closed to this subscription."""
+    offered: set[str] = set()
+    for place in sku.get("locationInfo") or []:
+        if region(place["location"]) == region(location):
+            offered |= set(place.get("zones") or [])
     closed: set[str] = set()
     for one in sku.get("restrictions") or []:
         if one["type"] == "Zone" and region(location) in map(region, one.get("values") or []):
             closed |= set((one.get("restrictionInfo") or {}).get("zones") or [])
-    return closed
+    return offered - closed
 
 
 def _over_quota(sku: Json, usages: Sequence[Json], choices: AzureChoices) -> str:

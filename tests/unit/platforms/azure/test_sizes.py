@@ -29,6 +29,7 @@ def sku(name: str, *, restrictions: list[dict[str, Any]] | None = None, **capabi
     } | capabilities
     return {
         "resourceType": "virtualMachines", "name": name, "family": "fam", "restrictions": restrictions or [],
+        "locationInfo": [{"location": "eastus", "zones": ["1", "2"]}],
         "capabilities": [{"name": key, "value": value} for key, value in facts.items()],
     }  # fmt: skip
 
@@ -60,6 +61,19 @@ def test_sizes_then_zones_in_order() -> None:
         AzureChoices(zones=("1", "2")),
     )
     assert [str(each) for each in found] == ["A in zone 2", "B in zone 1", "B in zone 2"]
+
+
+def test_a_zone_that_the_size_is_not_in_is_not_tried() -> None:
+    found = sizes.candidates(("A",), source(), "eastus", [sku("A")], [], AzureChoices(zones=("3", "2")))
+    assert [str(each) for each in found] == ["A in zone 2"]
+    with pytest.raises(QuotaError, match="not offered in zone 3"):
+        sizes.candidates(("A",), source(), "eastus", [sku("A")], [], AzureChoices(zones=("3",)))
+
+
+def test_a_size_without_ephemeral_disks_is_not_tried_for_one() -> None:
+    choices = AzureChoices(ephemeral_os_disk=True)
+    skus = [sku("A", EphemeralOSDiskSupported="False"), sku("B", EphemeralOSDiskSupported="True")]
+    assert [each.size for each in sizes.candidates(("A", "B"), source(), "eastus", skus, [], choices)] == ["B"]
 
 
 @pytest.mark.parametrize(
