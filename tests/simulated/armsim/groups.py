@@ -145,13 +145,10 @@ def _used_from_outside(call: Call, group: Resource) -> ArmError | None:
     """A NIC or VM elsewhere that uses what is in this group blocks its deletion."""
     start = group.id.lower() + "/"
     for kind in ("Microsoft.Network/networkInterfaces", "Microsoft.Compute/virtualMachines"):
-        for user in call.cloud.world.all(kind):
-            if user.id.lower().startswith(start):
-                continue
-            for item in call.cloud.world.inside(group.id):
-                if item.kind != "Microsoft.Compute/galleries/images/versions" and call.cloud.world.users_of(
-                    item.id, kind
-                ):
+        for item in call.cloud.world.inside(group.id):
+            if item.kind != "Microsoft.Compute/galleries/images/versions":
+                users = call.cloud.world.users_of(item.id, kind)
+                if any(not user.id.lower().startswith(start) for user in users):
                     text = (
                         f"Deletion of resource group '{group.name}' failed as resources with "
                         f"identifiers '{item.id}' could not be deleted."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 from imagewright.core.errors import AuthenticationError, ImagewrightError, PlatformError, QuotaError
@@ -35,6 +36,17 @@ CAPACITY = frozenset(
 
 STALE = frozenset({"ExpiredAuthenticationToken", "InvalidAuthenticationToken"})
 """A token went bad before its time: a fresh one is asked for, once."""
+
+TAKEN = frozenset(
+    {
+        "PropertyChangeNotAllowed",
+        "Conflict",
+        "BlobAlreadyExists",
+        "PendingCopyOperation",
+        "TargetConditionNotMet",
+        "ConditionNotMet",
+    }
+)
 
 GONE = frozenset({"ResourceNotFound", "ResourceGroupNotFound", "NotFound", "ParentResourceNotFound"})
 
@@ -120,6 +132,9 @@ MEANINGS: dict[str, Meaning] = {
         PlatformError, "account names are shared by all of Azure: --staging-account-name"
     ),
     "CannotDeleteResource": Meaning(PlatformError, "something nested in it is still there"),
+    "NicReservedForAnotherVm": Meaning(
+        PlatformError, "the interface of a machine that failed is kept for it for three minutes: build again then"
+    ),
     "NicInUse": Meaning(PlatformError, "delete the machine that uses it first"),
     "InUseSubnetCannotBeDeleted": Meaning(PlatformError, "something still uses the subnet"),
     "PublicIPAddressCannotBeDeleted": Meaning(PlatformError, "something still uses the address"),
@@ -190,12 +205,13 @@ _QUOTA = re.compile(
     re.DOTALL,
 )
 _POLICY = re.compile(r'"policyAssignment":\{"name":"([^"]+)"')
+_SIGNED = re.compile(r"\?[^\s'\"<>]*\bsig=[^\s'\"<>]*")
 _NAMESPACE = re.compile(r"namespace '([^']+)'")
 
 
 def code_of(error: BaseException) -> str:
     """ARM's own code: that of the error, or of its only detail where the error says less than it."""
-    found = getattr(error, "error", None)
+    found = _said(error)
     code = str(getattr(found, "code", "") or getattr(error, "error_code", "") or "")
     details = getattr(found, "details", None) or []
     if code in ("InvalidTemplateDeployment", "DeploymentFailed") and details:
@@ -203,6 +219,23 @@ def code_of(error: BaseException) -> str:
     if not code and _throttled(error):
         return "TooManyRequests"
     return code
+
+
+def _said(error: BaseException) -> Any:
+    """What ARM says of the error; a group's deletion says it with capitals, which the SDKs do not read."""
+    found = getattr(error, "error", None)
+    if found is not None:
+        return found
+    response: Any = getattr(error, "response", None)
+    try:
+        said = response.json()["Error"]
+        return SimpleNamespace(
+            code=said.get("Code", ""),
+            message=said.get("Message", ""),
+            details=[SimpleNamespace(message=each.get("Message", "")) for each in said.get("Details") or []],
+        )
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return None
 
 
 def code_in(error: ImagewrightError) -> str:
@@ -214,6 +247,11 @@ def is_gone(error: ImagewrightError) -> bool:
     """Whether it says that the thing is not there."""
     cause = error.__cause__
     return code_in(error) in GONE or getattr(cause, "status_code", 0) == 404
+
+
+def is_taken(error: ImagewrightError) -> bool:
+    """Whether a PUT was refused because something else has the name, or is just being made under it."""
+    return code_in(error) in TAKEN or "Changing property" in error.message
 
 
 def translate(error: Exception, doing: str) -> ImagewrightError:
@@ -243,10 +281,11 @@ def _class(error: Exception) -> Meaning:
 
 
 def _text(error: Exception) -> str:
-    found: Any = getattr(error, "error", None)
+    found = _said(error)
     text = str(getattr(found, "message", "") or getattr(error, "message", "") or error)
     details = [str(getattr(one, "message", "")) for one in getattr(found, "details", None) or []]
     whole = " ".join(part for part in (text, *(one for one in details if one and one not in text)) if part)
+    whole = _SIGNED.sub("?…", whole)
     first = re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", whole)).strip()
     return first[:1000].rstrip(". ") or type(error).__name__
 

@@ -111,3 +111,19 @@ def test_no_credential_says_how_to_sign_in() -> None:
     found = errors.translate(azure.identity.CredentialUnavailableError(message="no az"), "signing in")
     assert isinstance(found, AuthenticationError)
     assert "az login" in found.hint
+
+
+def test_the_reason_why_a_group_stays_is_read_though_it_is_written_with_capitals() -> None:
+    error = azure.core.exceptions.HttpResponseError("Operation returned an invalid status 'Conflict'")
+    said = {"Error": {"Code": "ResourceGroupDeletionBlocked", "Message": "the subnet build is in use."}}
+    error.response = SimpleNamespace(json=lambda: said)  # type: ignore[assignment]
+    found = errors.translate(error, "deleting the group")
+    assert found.message == "deleting the group: ResourceGroupDeletionBlocked: the subnet build is in use"
+    assert "outside" in found.hint
+
+
+def test_a_signature_in_a_vendors_text_is_not_passed_on() -> None:
+    text = "Max retries exceeded with url: /vhds/a.vhd?sv=2025&sig=c2VjcmV0%3D&se=1 (Caused by it)"
+    found = errors.translate(azure.core.exceptions.ServiceRequestError(text), "copying")
+    assert "sig=" not in found.message
+    assert "/vhds/a.vhd?… (Caused by it)" in found.message
