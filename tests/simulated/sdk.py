@@ -130,6 +130,7 @@ class Sdk:
             },
             "osProfile": profile,
             "networkProfile": {"networkInterfaces": [{"id": nic}]},
+            "securityProfile": {"securityType": "Standard"},
         } | properties
         return {
             "location": "eastus",

@@ -231,7 +231,7 @@ def test_regions_and_replicas(world: AzureWorld) -> None:
     ]
     assert profile["excludeFromLatest"] is True
     assert profile["endOfLifeDate"]
-    assert made.body["tags"] == {"team": "web"}
+    assert made.body["tags"]["team"] == "web"
 
 
 def test_a_gallery_elsewhere_gets_a_copy_of_the_disk(world: AzureWorld) -> None:
@@ -242,10 +242,30 @@ def test_a_gallery_elsewhere_gets_a_copy_of_the_disk(world: AzureWorld) -> None:
     assert world.left() == {result.run_outputs[0].artifact_id}
 
 
-def test_a_trusted_launch_source_goes_to_a_gallery_that_supports_it(world: AzureWorld) -> None:
-    supported = world.gallery("trusted", (("SecurityType", "TrustedLaunch"),))
+def test_a_definition_that_supports_trusted_launch_gets_an_image_and_one_that_demands_it_nothing(
+    world: AzureWorld,
+) -> None:
+    supported = world.gallery("supported", (("SecurityType", "TrustedLaunchSupported"),))
+    demanded = world.gallery("demanded", (("SecurityType", "TrustedLaunch"),))
+    world.before = set(world.simulator.resources())
+    _refused(
+        world, "for the security type TrustedLaunch only", kind="DistributionError",
+        targets=(world.shared(gallery_image_id=demanded),),
+    )  # fmt: skip
+    result = world.build(world.plan("sudo touch /opt/made", targets=(world.shared(gallery_image_id=supported),)))
+    assert result.state is RunState.SUCCEEDED, result.failure
+    (made,) = result.run_outputs
+    assert "/images/" in world.simulator.resource(made.artifact_id).properties["storageProfile"]["source"]["id"]
+    assert world.simulator.content(made.artifact_id).read("/opt/made") == b""
+    assert world.left() == {made.artifact_id}
+
+
+def test_a_trusted_launch_source_goes_to_a_gallery_of_its_kind(world: AzureWorld) -> None:
+    supported = world.gallery("trusted", (("SecurityType", "TrustedLaunchSupported"),))
     first = world.build(world.plan("true", targets=(world.shared(gallery_image_id=supported),)))
     assert first.state is RunState.SUCCEEDED, first.failure
+    (feature,) = world.simulator.resource(supported).properties["features"]
+    feature["value"] = "TrustedLaunch"
     from imagewright.core.plan import SharedImageVersion
 
     source = SharedImageVersion(first.run_outputs[0].artifact_id)

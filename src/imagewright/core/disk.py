@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from imagewright.core.plan import Generation, OsType
+from imagewright.core.plan import Generation, OsType, PurchasePlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,4 +23,5 @@ class Disk:
     architecture: str = "x64"
     identity: str = ""
     security_type: str = "Standard"
+    plan: PurchasePlan | None = None
     data_disks: tuple[Disk, ...] = ()

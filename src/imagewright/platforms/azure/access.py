@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from imagewright.core.clock import Deadline
@@ -38,6 +40,40 @@ def granted(arm: Arm, resource: str, owner: Owner, deadline: Deadline, *, write:
     finally:
         revoke(arm, resource, deadline)
         owner.release(owned)
+
+
+@dataclass
+class _Held:
+    stack: ExitStack
+    url: Secret
+    readers: int = 0
+
+
+class Readers:
+    """Who reads the same disk shares one access: taking it back would end it for all of them."""
+
+    def __init__(self, arm: Arm) -> None:
+        self._arm = arm
+        self._lock = threading.Lock()
+        self._held: dict[str, _Held] = {}
+
+    @contextmanager
+    def reading(self, resource: str, owner: Owner, deadline: Deadline) -> Iterator[Secret]:
+        with self._lock:
+            held = self._held.get(resource)
+            if held is None:
+                stack = ExitStack()
+                url = stack.enter_context(granted(self._arm, resource, owner, deadline))
+                held = self._held[resource] = _Held(stack, url)
+            held.readers += 1
+        try:
+            yield held.url
+        finally:
+            with self._lock:
+                held.readers -= 1
+                if not held.readers:
+                    del self._held[resource]
+                    held.stack.close()
 
 
 def revoke(arm: Arm, resource: str, deadline: Deadline) -> None:

@@ -15,7 +15,7 @@ from imagewright.core.ownership import Owner
 from imagewright.core.plan import ExactSource, Plan
 from imagewright.core.ports import Guest
 from imagewright.core.secret import Secret
-from imagewright.platforms.azure import errors, network, run_command, vm_body
+from imagewright.platforms.azure import errors, network, run_command, temporary_image, vm_body
 from imagewright.platforms.azure.agent_guest import AgentGuest
 from imagewright.platforms.azure.arm import Arm, Json, together
 from imagewright.platforms.azure.checkpoints import Checkpoints, State
@@ -41,6 +41,10 @@ class Facts:
     start: Start
     sizes: tuple[int, ...]
     source: ExactSource | Disk | State
+
+
+StartIn = Callable[[str, Deadline], Start]
+"""Makes what a machine in a zone starts from."""
 
 
 class Boot:
@@ -79,7 +83,7 @@ class Boot:
             *(size * gib for size in plan.machine.data_disk_sizes_gb),
         )
         facts = Facts(Start.of(source), sizes, source)
-        return self._boot(facts, lambda _deadline: facts.start, plan, place, tries, owner, deadline)
+        return self._boot(facts, lambda _zone, _deadline: facts.start, plan, place, tries, owner, deadline)
 
     def from_captured(
         self, disk: Disk, plan: Plan, place: Place, tries: Sequence[Candidate], owner: Owner, deadline: Deadline
@@ -87,24 +91,27 @@ class Boot:
         """A second machine from a captured disk. It is provisioned like any machine from the image, where a managed
         image can hold it; otherwise its disk is attached and the VM agent lets us in."""
         sizes = (disk.virtual_size, *(each.virtual_size for each in disk.data_disks))
-        facts = Facts(Start(security_type=disk.security_type), sizes, disk)
+        facts = Facts(Start(security_type=disk.security_type, plan=disk.plan), sizes, disk)
 
-        def start(deadline: Deadline) -> Start:
+        images: list[str] = []
+
+        def start(zone: str, deadline: Deadline) -> Start:
+            held = (disk.location, *(each.location for each in disk.data_disks))
             if disk.security_type == "TrustedLaunch" or disk.architecture != "x64":
-                return self._disks(
-                    facts, (disk.location, *(each.location for each in disk.data_disks)), place, deadline
-                )
-            return Start(image={"id": self._temporary_image(disk, place, deadline)})
+                return self._disks(facts, held, place, zone, deadline)
+            if not images:
+                images.append(temporary_image.make(self._arm, place, disk, held, deadline))
+            return Start(image={"id": images[0]}, plan=disk.plan)
 
         return self._boot(facts, start, plan, place, tries, owner, deadline)
 
     def from_state(
         self, state: State, plan: Plan, place: Place, tries: Sequence[Candidate], owner: Owner, deadline: Deadline
     ) -> AzureMachine:
-        facts = Facts(Start(security_type=state.security_type), state.sizes, state)
+        facts = Facts(Start(security_type=state.security_type, plan=state.plan), state.sizes, state)
         return self._boot(
             facts,
-            lambda within: self._disks(facts, state.snapshots, place, within),
+            lambda zone, within: self._disks(facts, state.snapshots, place, zone, within),
             plan,
             place,
             tries,
@@ -112,21 +119,25 @@ class Boot:
             deadline,
         )
 
-    def _disks(self, facts: Facts, snapshots: Sequence[str], place: Place, deadline: Deadline) -> Start:
+    def _disks(self, facts: Facts, snapshots: Sequence[str], place: Place, zone: str, deadline: Deadline) -> Start:
         label = fresh_name(6)
         made = together(
             *(
-                lambda number=number, each=each: self._disk(place, f"iw-{label}-disk-{number}", each, deadline)
+                lambda number=number, each=each: self._disk(place, f"iw-{label}-disk-{number}", each, zone, deadline)
                 for number, each in enumerate(snapshots)
             )
         )
         first, *others = (row["id"] for row in made)
-        return Start(disk=first, data_disks=tuple(others), security_type=facts.start.security_type)
+        return Start(
+            disk=first, data_disks=tuple(others), security_type=facts.start.security_type, plan=facts.start.plan
+        )
 
-    def _disk(self, place: Place, name: str, snapshot: str, deadline: Deadline) -> Json:
+    def _disk(self, place: Place, name: str, snapshot: str, zone: str, deadline: Deadline) -> Json:
+        """In the zone of its machine: no other can take it."""
         body = place.body(
             {"creationData": {"createOption": "Copy", "sourceResourceId": snapshot}},
             sku={"name": self._choices.os_disk_type or "StandardSSD_LRS"},
+            **({"zones": [zone]} if zone else {}),
         )
         made: Json = self._arm.do(
             "making a disk of a snapshot",
@@ -135,24 +146,10 @@ class Boot:
         )
         return made
 
-    def _temporary_image(self, disk: Disk, place: Place, deadline: Deadline) -> str:
-        name = f"iw-{fresh_name(6)}-validation"
-        os_disk = {"osType": disk.os_type.value, "osState": "Generalized", "snapshot": {"id": disk.location}}
-        data = [{"lun": lun, "snapshot": {"id": each.location}} for lun, each in enumerate(disk.data_disks)]
-        body = place.body(
-            {"hyperVGeneration": disk.generation.value, "storageProfile": {"osDisk": os_disk, "dataDisks": data}}
-        )
-        made = self._arm.do(
-            "making the image of the validation VM",
-            deadline,
-            lambda c, k: c.compute.images.begin_create_or_update(place.group, name, body, **k),
-        )
-        return str(made["id"])
-
     # --- the machine itself ---
 
     def _boot(
-        self, facts: Facts, start: Callable[[Deadline], Start], plan: Plan, place: Place,
+        self, facts: Facts, start: StartIn, plan: Plan, place: Place,
         tries: Sequence[Candidate], owner: Owner, deadline: Deadline,
     ) -> AzureMachine:  # fmt: skip
         within = deadline.sooner(
@@ -161,23 +158,28 @@ class Boot:
             "the image needs the Azure agent and cloud-init",
             PlatformError,
         )
-        label = f"iw-{fresh_name(6)}"
-        reach = self._reach(plan, within)
-        interface, ready = together(lambda: self._interface(plan, place, label, reach, within), lambda: start(within))
-        if not isinstance(interface, Interface) or not isinstance(ready, Start):
-            raise AssertionError("unreachable")
-        return self._first_that_can(facts, ready, interface, reach, label, plan, place, tries, owner, within)
+        return self._first_that_can(facts, start, self._reach(plan, within), plan, place, tries, owner, within)
 
     def _first_that_can(
-        self, facts: Facts, start: Start, interface: Interface, reach: Reach, label: str, plan: Plan, place: Place,
-        tries: Sequence[Candidate], owner: Owner, deadline: Deadline,
+        self, facts: Facts, start: StartIn, reach: Reach, plan: Plan, place: Place, tries: Sequence[Candidate],
+        owner: Owner, deadline: Deadline,
     ) -> AzureMachine:  # fmt: skip
-        """The first size and zone that has capacity."""
+        """The first size and zone that has capacity. Each gets a network of its own: Azure reserves the interface of
+        a machine that failed for three minutes. Disks stay for the next machine in their zone."""
+        label = f"iw-{fresh_name(6)}"
+        ready: dict[str, Start] = {}
         for number, candidate in enumerate(tries, start=1):
-            name = label if number == 1 else f"{label}-{number}"
+            name, zone = label if number == 1 else f"{label}-{number}", candidate.zone
             self._emit(Note(f"booting {_shown(facts.source)} on {candidate} in {place.location}"))
+            interface, made = together(
+                lambda name=name: self._interface(plan, place, name, reach, deadline),  # type: ignore[misc]
+                lambda zone=zone: ready.get(zone) or start(zone, deadline),  # type: ignore[misc]
+            )
+            if not isinstance(interface, Interface) or not isinstance(made, Start):
+                raise AssertionError("unreachable")
+            ready[zone] = made
             try:
-                return self._machine(facts, start, interface, reach, name, candidate, plan, place, owner, deadline)
+                return self._machine(facts, made, interface, reach, name, candidate, plan, place, owner, deadline)
             except QuotaError as error:
                 if errors.code_in(error) not in errors.CAPACITY or number == len(tries):
                     raise
@@ -188,7 +190,7 @@ class Boot:
         raise PlatformError("there is no VM size to try", hint="give one (vmSize)")
 
     def _discard(self, place: Place, name: str, deadline: Deadline) -> None:
-        """A machine that failed to be made still holds its network interface."""
+        """A machine that failed to be made still holds its disks."""
         try:
             self._arm.do(
                 "deleting the machine that could not start",
@@ -233,7 +235,7 @@ class Boot:
         return AzureMachine(
             Body(
                 place, name, disks, facts.sizes, source.os_type, source.generation, source.architecture,
-                start.security_type, wishes.spot, interface.host,
+                start.security_type, wishes.spot, interface.host, start.plan,
             ),
             guest, keys, pulse, self._arm, self._store, self._choices, self._work, owner, self._emit, self._clock,
             lambda within: self._done_with(plan, within),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import json
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,19 +14,23 @@ from datetime import datetime, timedelta
 from imagewright.core.clock import Clock, Deadline
 from imagewright.core.errors import PlatformError
 from imagewright.core.ownership import Owned, Owner
-from imagewright.core.plan import Generation, OsType
+from imagewright.core.plan import Generation, OsType, PurchasePlan
 from imagewright.core.ports import CacheLimits, Kept
-from imagewright.platforms.azure import names
+from imagewright.platforms.azure import claims, names
 from imagewright.platforms.azure.arm import Arm, Json, together
 from imagewright.platforms.azure.choices import AzureChoices
-from imagewright.platforms.azure.deletion import EMPTY_GROUP, RESOURCE
-from imagewright.platforms.azure.errors import is_gone
+from imagewright.platforms.azure.deletion import EMPTY_GROUP
+from imagewright.platforms.azure.errors import is_gone, is_taken
+from imagewright.platforms.azure.incremental import SNAPSHOT, snapshot
 from imagewright.platforms.azure.place import Place
 from imagewright.platforms.azure.sources import region
 
 LIST_SECONDS = 120.0
 GIB = 1 << 30
 MACHINE, DISK = "machine", "disk"
+PLAN = "imagewright-plan"
+ABANDONED = timedelta(hours=1)
+"""After so long a snapshot that belongs to no whole state is one that a build died over."""
 MARK, MARKS = "imagewright-mark-", 30
 
 
@@ -41,16 +46,18 @@ class State:
     generation: Generation
     architecture: str
     security_type: str
+    plan: PurchasePlan | None = None
 
 
 class Checkpoints:
     """Satisfies core.ports.Cache. `arm` is made on the first use."""
 
-    def __init__(self, arm: Arm, choices: AzureChoices, clock: Clock, location: str = "") -> None:
+    def __init__(self, arm: Arm, choices: AzureChoices, clock: Clock, location: str = "", build: str = "") -> None:
         self._arm = arm
         self._choices = choices
         self._clock = clock
         self._location = location
+        self._build = build
         self._rows: tuple[Json, ...] | None = None
         self._facts: dict[str, str] | None = None
         self._lock = threading.Lock()
@@ -108,7 +115,8 @@ class Checkpoints:
         rows.sort(key=lambda row: int(_tag(row, "imagewright-disk") or 0))
         if not rows or not all(self._usable(row) for row in rows):
             return None
-        if len(rows) != int(_tag(rows[0], "imagewright-disks") or 1):
+        makers = {_tag(row, names.MADE_BY) for row in rows}
+        if len(rows) != int(_tag(rows[0], "imagewright-disks") or 1) or len(makers) > 1:
             return None
         facts = rows[0]["properties"]
         return State(
@@ -120,47 +128,82 @@ class Checkpoints:
             Generation(facts.get("hyperVGeneration") or "V1"),
             _tag(rows[0], "imagewright-architecture") or "x64",
             _tag(rows[0], "imagewright-security") or "Standard",
+            _plan(_tag(rows[0], PLAN)),
         )
 
     def keep(self, state: State, disks: Sequence[str], note: str, owner: Owner, deadline: Deadline) -> State:
-        """Snapshots of `disks` under `state.key`; owned until they are whole."""
+        """Snapshots of `disks` under `state.key`; owned until they are whole. What another build has kept under the
+        same key meanwhile is as good."""
         place = self._open(owner, deadline)
+        place = dataclasses.replace(place, tags=tuple(self._tags(state, note, len(disks)).items()))
+        held = [place.resource(SNAPSHOT, names.snapshot(state.key, number)) for number in range(len(disks))]
+        owned = [owner.own(claims.claim(each, self._build)) for each in held]
+        try:
+            self._take(state.key, disks, place, deadline)
+        except PlatformError as error:
+            if not is_taken(error):
+                raise
+            there = self._instead(state, error)
+            if there is None:
+                self._take(state.key, disks, place, deadline)
+            else:
+                held = list(there.snapshots)
+        for each in owned:
+            owner.release(each)
+        self._forget()
+        return dataclasses.replace(state, snapshots=tuple(held))
+
+    def _tags(self, state: State, note: str, disks: int) -> dict[str, str]:
         now = self._clock.now()
-        expires = now + timedelta(days=self._choices.cache_days)
-        tags = {
+        return {
             names.KEY: state.key,
             names.KIND: state.kind,
             names.NOTE: names.tag(note),
             names.USED: names.stamp(now),
-            names.EXPIRES: names.stamp(expires),
+            names.EXPIRES: names.stamp(now + timedelta(days=self._choices.cache_days)),
+            names.MADE_BY: self._build,
             "imagewright-architecture": state.architecture,
             "imagewright-security": state.security_type,
-            "imagewright-disks": str(len(disks)),
-        }
-        owned = [
-            Owned("azure", RESOURCE, place.resource("Microsoft.Compute/snapshots", names.snapshot(state.key, number)))
-            for number in range(len(disks))
-        ]
-        for each in owned:
-            owner.own(each)
-        place = dataclasses.replace(place, tags=tuple(tags.items()))
-        made = together(
+            "imagewright-disks": str(disks),
+        } | ({PLAN: json.dumps(dataclasses.astuple(state.plan))} if state.plan else {})
+
+    def _take(self, key: str, disks: Sequence[str], place: Place, deadline: Deadline) -> None:
+        together(
             *(
                 lambda number=number, disk=disk: snapshot(
                     self._arm,
                     dataclasses.replace(place, tags=(*place.tags, ("imagewright-disk", str(number)))),
-                    names.snapshot(state.key, number),
+                    names.snapshot(key, number),
                     disk,
                     deadline,
                 )
                 for number, disk in enumerate(disks)
             )
         )
-        for each in owned:
-            owner.release(each)
-        with self._lock:
-            self._rows = None
-        return dataclasses.replace(state, snapshots=tuple(made))
+
+    def _instead(self, state: State, refusal: PlatformError) -> State | None:
+        """What stands under the names already; None when it was of no use to anybody and is gone now."""
+        self._forget()
+        there = self.find(state.key, state.kind)
+        if there is None:
+            rows = [row for row in self._found() if _tag(row, names.KEY) == state.key]
+            if not all(self._useless(row) for row in rows):
+                raise PlatformError(
+                    "another build is keeping the same state now", hint="this one goes on without it"
+                ) from refusal
+            self.discard(state.key)
+        return there
+
+    def _useless(self, row: Json) -> bool:
+        """Of a state that is not whole: it failed, its time is over, or nobody can still be at it."""
+        created = names.moment(str(row["properties"].get("timeCreated", "")))
+        expires = names.moment(_tag(row, names.EXPIRES))
+        now = self._clock.now()
+        return (
+            row["properties"].get("provisioningState") == "Failed"
+            or (expires is not None and expires <= now)
+            or (created is not None and now - created > ABANDONED)
+        )
 
     def touch(self, state: State, deadline: Deadline) -> None:
         """It was used now; it lives on for as long as a fresh one."""
@@ -238,6 +281,10 @@ class Checkpoints:
                 self._rows = self._look()
             return self._rows
 
+    def _forget(self) -> None:
+        with self._lock:
+            self._rows = None
+
     def _look(self) -> tuple[Json, ...]:
         try:
             return tuple(
@@ -280,19 +327,8 @@ class Checkpoints:
         return kept
 
 
-def snapshot(arm: Arm, place: Place, name: str, disk: str, deadline: Deadline) -> str:
-    """The id of a new incremental snapshot of a disk."""
-    body = place.body(
-        {"creationData": {"createOption": "Copy", "sourceResourceId": disk}, "incremental": True},
-        sku={"name": "Standard_LRS"},
-    )
-    arm.do(
-        f"taking the snapshot {name}",
-        deadline,
-        lambda c, k: c.compute.snapshots.begin_create_or_update(place.group, name, body, **k),
-        result=False,
-    )
-    return place.resource("Microsoft.Compute/snapshots", name)
+def _plan(text: str) -> PurchasePlan | None:
+    return PurchasePlan(*json.loads(text)) if text else None
 
 
 def _tag(row: Json, name: str) -> str:

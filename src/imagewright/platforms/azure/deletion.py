@@ -13,8 +13,9 @@ from imagewright.core.clock import Deadline
 from imagewright.core.errors import ImagewrightError, PlatformError
 from imagewright.core.ownership import Owned
 from imagewright.core.resource_id import ResourceId, parse_resource_id
-from imagewright.platforms.azure import access, errors, names, vhd_blob
+from imagewright.platforms.azure import access, claims, errors, names, vhd_blob
 from imagewright.platforms.azure.arm import Arm, Call, Json, Operation, together
+from imagewright.platforms.azure.storage import Storage
 
 GROUP = "resource-group"
 EMPTY_GROUP = "empty-resource-group"
@@ -45,8 +46,9 @@ ORDER = (
 
 
 class Deletion:
-    def __init__(self, arm: Callable[[], Arm]) -> None:
+    def __init__(self, arm: Callable[[], Arm], storage: Callable[[], Storage]) -> None:
         self._arm = arm
+        self._storage = storage
         self._begun: dict[Owned, Operation | ImagewrightError] = {}
         self._lock = threading.Lock()
 
@@ -103,7 +105,9 @@ class Deletion:
             case access.ACCESS:
                 call = access.revocation(owned.id)
             case vhd_blob.BLOB:
-                vhd_blob.delete(self._arm(), owned.id)
+                vhd_blob.delete(self._storage(), owned)
+                return Operation(f"deleting {owned}", None)
+            case claims.CLAIM if not claims.is_ours(self._at(owned), owned, deadline):
                 return Operation(f"deleting {owned}", None)
             case _:
                 call = _call(owned.id)
@@ -136,7 +140,9 @@ class Deletion:
             case access.ACCESS:
                 access.revoke(self._at(owned), owned.id, deadline)
             case vhd_blob.BLOB:
-                vhd_blob.delete(self._arm(), owned.id)
+                vhd_blob.delete(self._storage(), owned)
+            case claims.CLAIM if not claims.is_ours(self._at(owned), owned, deadline):
+                return
             case _:
                 self._one(owned.id, deadline)
 

@@ -11,19 +11,21 @@ from imagewright.core.disk import Disk
 from imagewright.core.errors import DistributionError, PlatformError
 from imagewright.core.events import Emit, Note, Progress
 from imagewright.core.ownership import Owned, Owner
-from imagewright.core.plan import ExactSource, SharedImageTarget, TargetRegion
+from imagewright.core.plan import ExactSource, LatestVersioning, PurchasePlan, SharedImageTarget, TargetRegion
 from imagewright.core.resource_id import ResourceId, parse_resource_id
 from imagewright.core.result import RunOutput
 from imagewright.distributors.versioning import Version, choose, parse
-from imagewright.platforms.azure import names
-from imagewright.platforms.azure.arm import Arm, Json
+from imagewright.platforms.azure import claims, errors, names
+from imagewright.platforms.azure.arm import Arm, Json, Operation
 from imagewright.platforms.azure.choices import AzureChoices
-from imagewright.platforms.azure.deletion import RESOURCE
 from imagewright.platforms.azure.errors import is_gone
 from imagewright.platforms.azure.snapshots import Snapshots
 from imagewright.platforms.azure.sources import region, security_of
 
 LOOK_SECONDS = 240.0
+RACES = 5
+"""How often another build may be quicker with the next version before this one gives up."""
+
 TYPE = "Microsoft.Compute/galleries/images/versions"
 
 _ALLOTTED: dict[str, set[Version]] = {}
@@ -32,7 +34,7 @@ _ALLOTTING = threading.Lock()
 
 
 def publish(
-    disk: Disk, target: SharedImageTarget, source: ExactSource, arm: Arm, snapshots: Snapshots,
+    disk: Disk, target: SharedImageTarget, source: ExactSource, build: str, arm: Arm, snapshots: Snapshots,
     choices: AzureChoices, owner: Owner, emit: Emit, clock: Clock, deadline: Deadline,
 ) -> RunOutput:  # fmt: skip
     found = definition_id(target)
@@ -46,21 +48,13 @@ def publish(
             f"the regions of {found.name} do not include {place}, where the gallery is",
             hint="add the gallery's own region to `targetRegions`",
         )
-    held = snapshots.in_region(disk, place, owner, deadline)
-    version = _version(target, found, source, arm, deadline)
-    body = version_body(place, held, regions, target, choices, clock)
-    version_id = ResourceId(found.subscription, found.resource_group, TYPE, (*found.names, version))
-    owned = owner.own(Owned("azure", RESOURCE, str(version_id)))
-    group, (gallery, name) = found.resource_group, found.names
-    emit(Note(f"publishing version {version} of {gallery}/{name} to {', '.join(each.name for each in regions)}"))
-    operation = arm.begin(
-        f"creating version {version} of {name}",
-        deadline,
-        lambda c, k: c.compute.gallery_image_versions.begin_create_or_update(
-            group, gallery, name, version, body, **k
-        ),
-        result=False,
+    storage = (
+        {"source": {"id": snapshots.image(disk, place, owner, deadline)}}
+        if takes_images_only(definition)
+        else disk_images(snapshots.in_region(disk, place, owner, deadline))
     )
+    body = version_body(place, storage, regions, target, build, choices, clock)
+    version_id, owned, operation = _begin(body, target, found, source, build, arm, owner, emit, deadline)
     while not operation.ended(LOOK_SECONDS):
         _tell(version_id, arm, emit, deadline)
     operation.wait()
@@ -68,9 +62,48 @@ def publish(
     return RunOutput(
         target.run_output_name,
         artifact_id=str(version_id),
-        version=version,
+        version=version_id.name,
         regions=tuple(each.name for each in regions),
     )
+
+
+def _begin(
+    body: Json, target: SharedImageTarget, found: ResourceId, source: ExactSource, build: str, arm: Arm,
+    owner: Owner, emit: Emit, deadline: Deadline,
+) -> tuple[ResourceId, Owned, Operation]:  # fmt: skip
+    """Begin a version under a number that nobody has. Two builds may choose the same one: Azure refuses the second,
+    which chooses again where the number is ours to choose."""
+    group, (gallery, name) = found.resource_group, found.names
+    places = ", ".join(each["name"] for each in body["properties"]["publishingProfile"]["targetRegions"])
+    for left in range(RACES, -1, -1):
+        version = _version(target, found, source, arm, deadline)
+        version_id = ResourceId(found.subscription, group, TYPE, (gallery, name, version))
+        owned = owner.own(claims.claim(str(version_id), build))
+        emit(Note(f"publishing version {version} of {gallery}/{name} to {places}"))
+        try:
+            return (
+                version_id,
+                owned,
+                arm.begin(
+                    f"creating version {version} of {name}",
+                    deadline,
+                    lambda c, k, version=version: c.compute.gallery_image_versions.begin_create_or_update(  # type: ignore[misc]
+                        group, gallery, name, version, body, **k
+                    ),
+                    result=False,
+                ),
+            )
+        except PlatformError as error:
+            if not errors.is_taken(error) or claims.maker(arm, str(version_id), deadline) in (None, build):
+                raise
+            owner.release(owned)
+            if not left or not isinstance(target.versioning, LatestVersioning):
+                raise DistributionError(
+                    f"version {version} of {name} was made by somebody else meanwhile",
+                    hint="raise the number, or let the scheme `Latest` choose it",
+                ) from error
+            emit(Note(f"another build was quicker with version {version} of {name}"))
+    raise AssertionError("unreachable")
 
 
 def definition_id(target: SharedImageTarget) -> ResourceId:
@@ -116,19 +149,59 @@ def refuse_unfit(image: Disk | ExactSource, definition: Json) -> None:
                 f"{name} is for {key} {theirs[key]}, the image is {value}",
                 hint="publish to an image definition of the same kind as the source",
             )
-    if image.security_type == "TrustedLaunch" and "TrustedLaunch" not in security_of(facts.get("features")):
+    refuse_other_security(image, name, security_of(facts.get("features")))
+    bought = facts.get("purchasePlan")
+    plan = _shown(PurchasePlan(bought["name"], bought["product"], bought["publisher"]) if bought else None)
+    if image.plan is not None and _shown(image.plan).lower() != plan.lower():
         raise DistributionError(
-            f"{name} does not support trusted launch, which the source demands",
-            hint="create the definition with --features SecurityType=TrustedLaunchSupported",
+            f"{name} has the purchase plan {plan}, the source has {_shown(image.plan)}",
+            hint="create the definition with the source's plan: --plan-name, --plan-product, --plan-publisher",
         )
 
 
+def refuse_other_security(image: Disk | ExactSource, name: str, theirs: str) -> None:
+    """A definition is for machines of one security type, or for images that do with or without it."""
+    mine = image.security_type if image.security_type == "TrustedLaunch" else "Standard"
+    supported = theirs.lower().endswith("supported")
+    if mine != "Standard" and theirs != mine:
+        raise DistributionError(
+            f"{name} is for the security type {theirs}, the source demands trusted launch",
+            hint="create the definition with --features SecurityType=TrustedLaunch",
+        )
+    if mine == "Standard" and theirs != "Standard" and not supported:
+        raise DistributionError(
+            f"{name} is for the security type {theirs} only, the image is made without it",
+            hint="create the definition with --features SecurityType=TrustedLaunchSupported",
+        )
+    if supported and image.architecture != "x64":
+        raise DistributionError(
+            f"{name} takes managed images only ({theirs}), which cannot hold {image.architecture}",
+            hint="publish to a definition without the feature SecurityType",
+        )
+
+
+def _shown(plan: PurchasePlan | None) -> str:
+    return f"{plan.publisher}:{plan.product}:{plan.name}" if plan else "none"
+
+
+def takes_images_only(definition: Json) -> bool:
+    """For one that merely supports a security type Azure takes no disk and no snapshot as the source."""
+    return security_of(definition["properties"].get("features")).lower().endswith("supported")
+
+
+def disk_images(held: Sequence[str]) -> Json:
+    first, *others = held
+    storage: Json = {"osDiskImage": {"source": {"id": first}}}
+    if others:
+        storage["dataDiskImages"] = [{"lun": lun, "source": {"id": each}} for lun, each in enumerate(others)]
+    return storage
+
+
 def version_body(
-    place: str, snapshots: Sequence[str], regions: Sequence[TargetRegion], target: SharedImageTarget,
-    choices: AzureChoices, clock: Clock,
+    place: str, storage: Json, regions: Sequence[TargetRegion], target: SharedImageTarget,
+    build: str, choices: AzureChoices, clock: Clock,
 ) -> Json:  # fmt: skip
     """Pure."""
-    first, *others = snapshots
     profile: Json = {
         "targetRegions": [
             {
@@ -143,12 +216,9 @@ def version_body(
     }
     if choices.end_of_life_days:
         profile["endOfLifeDate"] = names.stamp(clock.now() + timedelta(days=choices.end_of_life_days))
-    storage: Json = {"osDiskImage": {"source": {"id": first}}}
-    if others:
-        storage["dataDiskImages"] = [{"lun": lun, "source": {"id": each}} for lun, each in enumerate(others)]
     return {
         "location": place,
-        "tags": {name: names.tag(text) for name, text in target.tags},
+        "tags": claims.tags(build, {name: names.tag(text) for name, text in target.tags}),
         "properties": {"publishingProfile": profile, "storageProfile": storage},
     }
 

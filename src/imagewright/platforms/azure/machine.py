@@ -14,12 +14,13 @@ from imagewright.core.disk import Disk
 from imagewright.core.errors import BuildTimeoutError, CancelledError, MachineLostError, PlatformError
 from imagewright.core.events import Emit, Level, Note
 from imagewright.core.ownership import Owner
-from imagewright.core.plan import Generation, OsType
+from imagewright.core.plan import Generation, OsType, PurchasePlan
 from imagewright.core.ports import Guest
 from imagewright.platforms.azure import checkpoints
 from imagewright.platforms.azure.arm import Arm, Operation, together
 from imagewright.platforms.azure.checkpoints import Checkpoints, State
 from imagewright.platforms.azure.choices import AzureChoices
+from imagewright.platforms.azure.incremental import snapshot
 from imagewright.platforms.azure.login import USER, Keys
 from imagewright.platforms.azure.place import Place
 
@@ -42,6 +43,7 @@ class Body:
     security_type: str
     spot: bool
     host: str
+    plan: PurchasePlan | None
 
 
 class StoppedError(PlatformError):
@@ -189,7 +191,9 @@ class AzureMachine:
 
     def _state(self, key: str, kind: str) -> State:
         body = self._body
-        return State(key, kind, (), body.sizes, body.os_type, body.generation, body.architecture, body.security_type)
+        return State(
+            key, kind, (), body.sizes, body.os_type, body.generation, body.architecture, body.security_type, body.plan
+        )  # fmt: skip
 
     # --- the end ---
 
@@ -231,7 +235,7 @@ class AzureMachine:
         body = self._body
         made: list[str] = together(
             *(
-                lambda number=number, disk=disk: checkpoints.snapshot(
+                lambda number=number, disk=disk: snapshot(
                     self._arm, body.place, f"{body.name}-captured-{number}", disk, deadline
                 )
                 for number, disk in enumerate(body.disks)
@@ -252,6 +256,7 @@ def disk_of(state: State, snapshots: tuple[str, ...]) -> Disk:
             architecture=state.architecture,
             identity=state.key and f"{state.key}.{number}",
             security_type=state.security_type,
+            plan=state.plan,
         )
         for number, (each, size) in enumerate(zip(snapshots, state.sizes, strict=True))
     ]

@@ -6,18 +6,17 @@ from imagewright.core.clock import Deadline
 from imagewright.core.disk import Disk
 from imagewright.core.errors import DistributionError
 from imagewright.core.events import Emit, Note
-from imagewright.core.ownership import Owned, Owner
+from imagewright.core.ownership import Owner
 from imagewright.core.plan import ExactSource, ManagedImageTarget
 from imagewright.core.resource_id import ResourceId, parse_resource_id
 from imagewright.core.result import RunOutput
-from imagewright.platforms.azure import names
+from imagewright.platforms.azure import claims, names, temporary_image
 from imagewright.platforms.azure.arm import Arm, Json
-from imagewright.platforms.azure.deletion import RESOURCE
-from imagewright.platforms.azure.snapshots import Snapshots, is_snapshot
+from imagewright.platforms.azure.snapshots import Snapshots
 
 
 def publish(
-    disk: Disk, target: ManagedImageTarget, arm: Arm, snapshots: Snapshots, owner: Owner, emit: Emit,
+    disk: Disk, target: ManagedImageTarget, build: str, arm: Arm, snapshots: Snapshots, owner: Owner, emit: Emit,
     deadline: Deadline,
 ) -> RunOutput:  # fmt: skip
     refuse_unfit(disk)
@@ -27,12 +26,16 @@ def publish(
     group, name = image.resource_group, image.name
     before = arm.find(f"looking up the image {name}", deadline, lambda c, k: c.compute.images.get(group, name, **k))
     if before is not None:
+        if before["properties"].get("provisioningState") in ("Creating", "Updating"):
+            raise DistributionError(
+                f"somebody else is making the managed image {name} now", hint="one build at a time, or another name"
+            )
         emit(Note(f"the managed image {name} is replaced"))
         arm.do(
             f"deleting the old image {name}", deadline, lambda c, k: c.compute.images.begin_delete(group, name, **k)
         )
-    owned = owner.own(Owned("azure", RESOURCE, str(image)))
-    body = image_body(disk, target, held)
+    owned = owner.own(claims.claim(str(image), build))
+    body = image_body(disk, target, build, held)
     arm.do(
         f"creating the managed image {name}",
         deadline,
@@ -72,25 +75,13 @@ def refuse_unfit(image: Disk | ExactSource) -> None:
         )
 
 
-def image_body(disk: Disk, target: ManagedImageTarget, held: tuple[str, ...]) -> Json:
+def image_body(disk: Disk, target: ManagedImageTarget, build: str, held: tuple[str, ...]) -> Json:
     """Pure."""
-    first, *others = held
-    os_disk = {
-        "osType": disk.os_type.value,
-        "osState": "Generalized",
-        "storageAccountType": "Standard_LRS",
-        **_reference(first),
-    }
-    data = [{"lun": lun, **_reference(each)} for lun, each in enumerate(others)]
     return {
         "location": target.location,
-        "tags": {name: names.tag(text) for name, text in target.tags},
+        "tags": claims.tags(build, {name: names.tag(text) for name, text in target.tags}),
         "properties": {
             "hyperVGeneration": disk.generation.value,
-            "storageProfile": {"osDisk": os_disk, "dataDisks": data},
+            "storageProfile": temporary_image.storage(disk, held, storageAccountType="Standard_LRS"),
         },
     }
-
-
-def _reference(resource: str) -> Json:
-    return {"snapshot" if is_snapshot(resource) else "managedDisk": {"id": resource}}

@@ -15,6 +15,7 @@ KEY = "imagewright-key"
 KIND = "imagewright-kind"
 NOTE = "imagewright-note"
 USED = "imagewright-used"
+MADE_BY = "imagewright-made-by"
 
 LONGEST_GROUP = 90
 LONGEST_TAG = 256

@@ -61,7 +61,7 @@ class AzurePlatform:
         self._location = settings.location
         self._tries: tuple[Candidate, ...] = ()
         self._machines = 0
-        self._deletion = Deletion(lambda: self._arm)
+        self._deletion = Deletion(lambda: self._arm, lambda: self._storage)
 
     @cached_property
     def _arm(self) -> Arm:
@@ -74,7 +74,7 @@ class AzurePlatform:
 
     @cached_property
     def cache(self) -> Checkpoints:
-        return Checkpoints(self._arm, self._choices, self._clock, self._location)
+        return Checkpoints(self._arm, self._choices, self._clock, self._location, self._settings.work.name)
 
     @cached_property
     def _group(self) -> StagingGroup:
@@ -199,19 +199,19 @@ class AzurePlatform:
     def publish(
         self, disk: Disk, target: Target, source: ExactSource, plan: Plan, owner: Owner, deadline: Deadline
     ) -> RunOutput:
-        arm, emit = self._arm, self._emit
+        arm, emit, build = self._arm, self._emit, self._settings.work.name
         with self._lock:
             snapshots = self._snapshots(plan, owner)
         match target:
             case SharedImageTarget():
                 return gallery.publish(
-                    disk, target, source, arm, snapshots, self._choices, owner, emit, self._clock, deadline
+                    disk, target, source, build, arm, snapshots, self._choices, owner, emit, self._clock, deadline
                 )
             case ManagedImageTarget():
-                return managed_image.publish(disk, target, arm, snapshots, owner, emit, deadline)
+                return managed_image.publish(disk, target, build, arm, snapshots, owner, emit, deadline)
             case VhdTarget():
                 return vhd_blob.publish(
-                    disk, target, plan, arm, self._storage, snapshots, owner, emit, self._clock, deadline
+                    disk, target, plan, build, arm, self._storage, snapshots, owner, emit, self._clock, deadline
                 )
             case _:
                 assert_never(target)

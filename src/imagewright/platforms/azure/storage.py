@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from imagewright.core.address import bare
 from imagewright.core.clock import Clock, Deadline, fresh_name
 from imagewright.core.errors import AuthenticationError, ImagewrightError, PlatformError
 from imagewright.core.ownership import Owner
@@ -101,6 +102,18 @@ class Storage:
         self._clock = clock
         self._lock = threading.Lock()
         self._staging: Container | None = None
+        self._signed: dict[str, str] = {}
+
+    def unsigned(self, url: str) -> str:
+        """`url` without its signature. The signature is remembered for `blob`, here and nowhere else."""
+        plain = bare(url)
+        if "sig=" in url:
+            self._signed[plain] = url
+        return plain
+
+    def blob(self, plain: str) -> Any:
+        """The client of a blob: with the signature that its URL came with, or else with the caller's credential."""
+        return self._arm.clients.blob(self._signed.get(plain, plain), signed=plain in self._signed)
 
     def staging(self, place: Place, plan: Plan, owner: Owner, deadline: Deadline) -> Container:
         """Where scripts wait for the guest, and their output for us."""

@@ -56,13 +56,15 @@ def body(
     }
     if start.image is not None:
         properties["osProfile"] = _os_profile(keys)
+    properties["securityProfile"] = {"securityType": "Standard"}
     if start.security_type == "TrustedLaunch":
         properties["securityProfile"] = {
             "securityType": "TrustedLaunch",
             "uefiSettings": {"secureBootEnabled": True, "vTpmEnabled": True},
         }
     if wishes.spot:
-        properties |= {"priority": "Spot", "evictionPolicy": "Deallocate", "billingProfile": {"maxPrice": -1.0}}
+        policy = "Delete" if wishes.ephemeral and start.image is not None else "Deallocate"
+        properties |= {"priority": "Spot", "evictionPolicy": policy, "billingProfile": {"maxPrice": -1.0}}
     more: Json = {}
     if wishes.identities:
         more["identity"] = {
@@ -87,11 +89,11 @@ def _storage(machine: str, candidate: Candidate, start: Start, wishes: Wishes) -
             "createOption": "Attach",
             "osType": "Linux",
             "managedDisk": {"id": start.disk},
-            "deleteOption": "Delete",
+            "deleteOption": "Detach",
             "caching": "ReadWrite",
         }
         data = [
-            {"lun": lun, "createOption": "Attach", "managedDisk": {"id": each}, "deleteOption": "Delete"}
+            {"lun": lun, "createOption": "Attach", "managedDisk": {"id": each}, "deleteOption": "Detach"}
             for lun, each in enumerate(start.data_disks)
         ]
         return {"osDisk": disk, "dataDisks": data}

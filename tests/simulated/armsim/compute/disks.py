@@ -43,6 +43,11 @@ class DiskKind(Kind):
         if not creation:
             raise problems.missing_parameter("properties.creationData")
         if old is not None:
+            before = old.properties["creationData"]
+            if str(creation.get("sourceResourceId")).lower() != str(before.get("sourceResourceId")).lower():
+                raise ArmError(
+                    400, "BadRequest", "Changing property 'sourceResourceId' is not allowed.", "sourceResourceId"
+                )
             return self._resized(body, old)
         option = str(creation.get("createOption", "")).lower()
         if option not in _OPTIONS:
@@ -56,6 +61,8 @@ class DiskKind(Kind):
         if source is not None:
             default(properties, osType=source.os, hyperVGeneration=source.generation)
             default(properties, supportedCapabilities={"architecture": source.architecture})
+            if source.plan:
+                default(properties, purchasePlan=source.plan)
             if source.security == "TrustedLaunch":
                 default(properties, securityProfile={"securityType": "TrustedLaunch"})
         self._size(properties, creation, option, source)
@@ -79,6 +86,10 @@ class DiskKind(Kind):
                 raise problems.resource_not_found(DISK, uri.rsplit("/", 1)[-1], call.target.group)
             if found.location != call.body["location"].replace(" ", "").lower() and option != "copystart":
                 raise ArmError(400, "BadRequest", f"Resource {uri} is in a different region.", "sourceResourceId")
+            if option == "copystart" and not (found.kind == SNAPSHOT and found.properties.get("incremental")):
+                raise problems.invalid_parameter(
+                    "The source of a CopyStart must be an incremental snapshot.", "creationData.sourceResourceId"
+                )
             creation |= {"sourceResourceId": found.id, "sourceUniqueId": found.properties["uniqueId"]}
             return from_disk(found)
         if option == "fromimage":

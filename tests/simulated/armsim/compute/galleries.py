@@ -164,7 +164,7 @@ class Versions(Kind):
     @staticmethod
     def _changed(body: dict[str, Any], old: Resource) -> dict[str, Any]:
         given = body["properties"].get("storageProfile")
-        if given and given.get("source") != old.properties["storageProfile"].get("source"):
+        if given and _sources(given) != _sources(old.properties["storageProfile"]):
             raise ArmError(
                 409,
                 "PropertyChangeNotAllowed",
@@ -211,9 +211,16 @@ class Versions(Kind):
         security = next(
             (item["value"] for item in wanted.get("features") or [] if item["name"] == "SecurityType"), ""
         )
-        if _security(found) == "TrustedLaunch" and "TrustedLaunch" not in security:
+        if security.lower().endswith("supported") and found.kind not in {IMAGE, VERSION}:
+            raise problems.invalid_parameter(
+                f"The security type '{security}' is not supported for the source id '{found.id}'. Currently only Vhd "
+                f"Blob, User Image and Gallery Image Version sources are supported for '{security}' images.",
+                "source.id",
+            )
+        exact = security if security in {"TrustedLaunch", "ConfidentialVM"} else ""
+        if found.kind != VERSION and _security(found) != exact:
             raise problems.operation_not_allowed(
-                "The source has security type TrustedLaunch, the gallery image has not."
+                f"The source has the security type '{_security(found)}', the gallery image has '{security}'."
             )
         return found
 
@@ -268,6 +275,11 @@ def _modern(body: Any) -> Any:
     return body
 
 
+def _sources(storage: dict[str, Any]) -> list[str]:
+    disks = [storage, storage.get("osDiskImage") or {}, *(storage.get("dataDiskImages") or [])]
+    return [str((disk.get("source") or {}).get("id", "")).lower() for disk in disks]
+
+
 def replication(version: Resource) -> dict[str, Any]:
     """The progress of each region, by the clock."""
     began, lasts = version.state.get("replicating", (0.0, 0.0))
@@ -304,7 +316,7 @@ def _facts(cloud: Cloud, source: Resource) -> dict[str, str]:
 
 def _security(source: Resource) -> str:
     if source.kind == VM:
-        return str(source.state.get("security", ""))
+        return str(source.state.get("security", "")).removeprefix("Standard")
     return str((source.properties.get("securityProfile") or {}).get("securityType", ""))
 
 

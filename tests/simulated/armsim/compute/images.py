@@ -35,6 +35,13 @@ class Images(Kind):
                     "Changing property 'sourceVirtualMachine.id' is not allowed.",
                     "sourceVirtualMachine.id",
                 )
+            if _sources(body) != _sources(old.body):
+                raise ArmError(
+                    409,
+                    "PropertyChangeNotAllowed",
+                    "Changing property 'storageProfile.osDisk' is not allowed.",
+                    "storageProfile.osDisk",
+                )
             return old.body | {"tags": body.get("tags") or {}}
         properties = body.setdefault("properties", {})
         source = properties.get("sourceVirtualMachine")
@@ -112,6 +119,7 @@ class Images(Kind):
                     )
                 disk.setdefault("diskSizeGB", found.properties["diskSizeGB"])
                 call.kept["copy"] = found.state["content"].copy
+                call.kept["plan"] = found.properties.get("purchasePlan")
                 return
         if not disk.get("blobUri"):
             raise problems.missing_parameter("osDisk.blobUri")
@@ -132,9 +140,17 @@ class Images(Kind):
 
         def capture() -> None:
             resource.state["content"] = copy()
+            resource.state["plan"] = call.kept.get("plan")
 
         return capture
 
     def deleted(self, cloud: Cloud, resource: Resource) -> None:
         if (content := resource.state.pop("content", None)) is not None:
             content.dispose()
+
+
+def _sources(body: dict[str, Any]) -> list[str]:
+    """What the disks of an image are made from, by id."""
+    storage = (body.get("properties") or {}).get("storageProfile") or {}
+    disks = [storage.get("osDisk") or {}, *(storage.get("dataDisks") or [])]
+    return [str((disk.get("snapshot") or disk.get("managedDisk") or {}).get("id", "")).lower() for disk in disks]

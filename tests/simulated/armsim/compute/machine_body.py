@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from typing import Any
 
 from armsim import problems
@@ -15,6 +16,7 @@ from armsim.network.virtual_networks import NIC
 from armsim.problems import ArmError
 from armsim.world import Resource
 
+_TRUSTED = {"TrustedLaunchSupported", "TrustedLaunch", "TrustedLaunchAndConfidentialVmSupported"}
 IDENTITY = "Microsoft.ManagedIdentity/userAssignedIdentities"
 
 
@@ -31,6 +33,7 @@ def prepare(call: Call, body: dict[str, Any], old: Resource | None) -> dict[str,
         raise problems.missing_parameter("properties.storageProfile.osDisk")
     size = sizes.admit(call, size_name, zones)
     origin = _origin(call, storage, place)
+    _security(call, properties, size, origin)
     _fits(size, origin, properties)
     _plan(call, body, origin)
     _interfaces(call, properties)
@@ -64,6 +67,7 @@ def _origin(call: Call, storage: dict[str, Any], place: str) -> Origin:
             )
         if found.location != place:
             raise problems.invalid_parameter(f"Disk {found.name} is not in the region '{place}'.", "managedDisk")
+        _same_zone(call, found)
         if not disk.get("osType"):
             raise problems.missing_parameter("osDisk.osType")
         call.kept["attached"] = found
@@ -79,6 +83,31 @@ def _origin(call: Call, storage: dict[str, Any], place: str) -> Origin:
     if origin.exact_version:
         storage["imageReference"]["exactVersion"] = origin.exact_version
     return origin
+
+
+def _same_zone(call: Call, disk: Resource) -> None:
+    mine, its = call.body.get("zones") or [], disk.body.get("zones") or []
+    if mine != its:
+        raise ArmError(
+            400,
+            "BadRequest",
+            f"Disk {disk.name} (zone '{','.join(its)}') cannot be attached to the VM because it is not in the "
+            f"VM's zone '{','.join(mine)}'.",
+        )
+
+
+def _security(call: Call, properties: dict[str, Any], size: sizes.Size, origin: Origin) -> None:
+    """Trusted launch is the default of marketplace images of generation 2; `Standard` is a value since 2025-11-01."""
+    profile = properties.get("securityProfile") or {}
+    if call.version < "2025-11-01":
+        if profile.get("securityType") == "Standard":
+            raise problems.invalid_parameter(
+                "The value of parameter securityProfile.securityType is invalid.", "securityProfile.securityType"
+            )
+        return
+    platform = (properties["storageProfile"].get("imageReference") or {}).get("publisher")
+    trusted = platform and origin.generation == "V2" and size.trusted and origin.security in _TRUSTED
+    properties["securityProfile"] = default(profile, securityType="TrustedLaunch" if trusted else "Standard")
 
 
 def _fits(size: sizes.Size, origin: Origin, properties: dict[str, Any]) -> None:
@@ -107,11 +136,7 @@ def _fits(size: sizes.Size, origin: Origin, properties: dict[str, Any]) -> None:
                 "BadRequest",
                 "The given VM size or image does not support Trusted Launch (generation 2 is needed).",
             )
-        if origin.security not in {
-            "TrustedLaunchSupported",
-            "TrustedLaunch",
-            "TrustedLaunchAndConfidentialVmSupported",
-        }:
+        if origin.security not in _TRUSTED:
             raise ArmError(400, "BadRequest", "Use of TrustedLaunch setting is not supported for the provided image.")
     elif origin.security == "TrustedLaunch":
         raise ArmError(
@@ -173,6 +198,14 @@ def _interfaces(call: Call, properties: dict[str, Any]) -> None:
         for user in call.cloud.world.users_of(nic.id, "Microsoft.Compute/virtualMachines"):
             if user.id.lower() != call.target.path.lower():
                 raise ArmError(400, "NicInUse", f"Network Interface {nic.id} is used by existing resource {user.id}.")
+        reserved_for, until = nic.state.get("reserved", ("", 0.0))
+        if reserved_for not in ("", call.target.path.lower()) and time.monotonic() < until:
+            raise ArmError(
+                400,
+                "NicReservedForAnotherVm",
+                "Nic(s) in request is reserved for another Virtual Machine for 180 seconds. Please provide another "
+                f"nic(s) or retry after 180 seconds. Reserved VM: {reserved_for}",
+            )
         found.append(nic)
     if len(interfaces) > 1 and sum(bool((item.get("properties") or {}).get("primary")) for item in interfaces) != 1:
         raise ArmError(
@@ -344,6 +377,13 @@ def _spot(properties: dict[str, Any], size: sizes.Size) -> None:
                 f"The requested tier for resource is currently not available as Spot for VM size {size.name}.",
             )
         default(properties, evictionPolicy="Deallocate")
+        if (
+            properties["storageProfile"]["osDisk"].get("diffDiskSettings")
+            and properties["evictionPolicy"] != "Delete"
+        ):
+            raise problems.operation_not_allowed(
+                "The eviction policy of a Spot VM with an ephemeral OS disk must be 'Delete'.", "evictionPolicy"
+            )
     elif properties.get("evictionPolicy") or properties.get("billingProfile"):
         raise problems.invalid_parameter(
             "Eviction policy can be set only on Azure Spot Virtual Machines.", "evictionPolicy"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import math
+import time
 from typing import Any, ClassVar
 
 import azure.mgmt.compute.models as models
@@ -150,7 +152,13 @@ class Machines(Kind):
         self._attach_data_disks(cloud, resource)
 
     def failed(self, cloud: Cloud, resource: Resource, verb: str, error: ArmError) -> None:
-        """A machine that failed to be made stays, with its OS disk if it came that far."""
+        """A machine that failed to be made stays, with its OS disk if it came that far. Its interfaces are reserved
+        for it for 180 s: at once is not soon enough, so a world without waiting takes them as they are."""
+        if verb == "create":
+            kept = 180 / (cloud.pace.speed if math.isfinite(cloud.pace.speed) else 1)
+            for item in resource.properties["networkProfile"]["networkInterfaces"]:
+                if (nic := cloud.world.get(item["id"])) is not None:
+                    nic.state["reserved"] = (resource.id.lower(), time.monotonic() + kept)
         if verb == "create" and error.code.startswith("OSProvisioning"):
             resource.state["power"] = "running"
             content = Content(cloud.farm)
@@ -183,7 +191,9 @@ class Machines(Kind):
                 "hyperVGeneration": origin.generation,
                 "supportedCapabilities": {"architecture": origin.architecture},
             }
-            if machine.state.get("security"):
+            if origin.plan:
+                properties["purchasePlan"] = origin.plan
+            if machine.state.get("security") not in {"", "Standard"}:
                 properties["securityProfile"] = {"securityType": machine.state["security"]}
             given = machine.properties["storageProfile"].get("imageReference") or {}
             if given.get("id"):

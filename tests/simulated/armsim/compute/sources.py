@@ -119,6 +119,7 @@ def from_image(cloud: Cloud, image: Resource) -> Origin:
         "",
         disk["osState"] == "Generalized",
         content.copy,
+        plan=image.state.get("plan"),
     )
 
 
@@ -149,5 +150,6 @@ def from_disk(disk: Resource) -> Origin:
     return Origin(
         facts.get("osType") or "Linux", facts.get("hyperVGeneration") or "V1",
         (facts.get("supportedCapabilities") or {}).get("architecture") or "x64", facts["diskSizeGB"],
-        (facts.get("securityProfile") or {}).get("securityType") or "", False, content.copy,
+        (facts.get("securityProfile") or {}).get("securityType") or "", False, content.copy, "",
+        facts.get("purchasePlan"),
     )  # fmt: skip
