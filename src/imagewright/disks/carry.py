@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from imagewright.disks import sparse
+
 SECTOR = 512
 PIECE = 4 << 20
 """Bytes: the most that one Put Page takes."""
@@ -16,17 +18,9 @@ def allocated(path: Path) -> Iterator[tuple[int, int]]:
     """(offset, length) of what the file system holds of `path`, in whole sectors; holes are passed over."""
     with path.open("rb", buffering=0) as file:
         end = os.fstat(file.fileno()).st_size
-        position = 0
-        while position < end:
-            try:
-                start = os.lseek(file.fileno(), position, os.SEEK_DATA)
-            except OSError:
-                return  # nothing but a hole is left
-            stop = os.lseek(file.fileno(), start, os.SEEK_HOLE)
-            start -= start % SECTOR
-            stop = min(end, -(-stop // SECTOR) * SECTOR)
-            yield start, stop - start
-            position = stop
+        for offset, length in sparse.extents(file.fileno()):
+            start = offset - offset % SECTOR
+            yield start, min(end, -(-(offset + length) // SECTOR) * SECTOR) - start
 
 
 def pieces(path: Path, size: int = PIECE) -> Iterator[tuple[int, int]]:

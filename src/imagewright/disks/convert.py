@@ -21,7 +21,6 @@ def convert(
     target_format: str,
     *,
     size: int = 0,
-    options: tuple[str, ...] = (),
     progress: Progress | None = None,
     check: Callable[[], None] | None = None,
 ) -> None:
@@ -35,7 +34,7 @@ def convert(
         if progress is not None and (found := _PERCENT.search(line)):
             progress(int(size * float(found[1]) / 100), size)
 
-    argv = ["qemu-img", "convert", "-p", "-f", source_format, "-O", target_format, *options]
+    argv = ["qemu-img", "convert", "-p", "-f", source_format, "-O", target_format]
     try:
         tools.run([*argv, source, target], on_line=tell, check=check)
     except BaseException:

@@ -16,6 +16,21 @@ from typing import IO
 
 from imagewright.core.errors import PlatformError
 
+PACKAGES = {
+    "qemu-system-x86_64": "qemu-system-x86",
+    "qemu-img": "qemu-utils",
+    "mmdebstrap": "mmdebstrap",
+    "mke2fs": "e2fsprogs",
+    "sfdisk": "fdisk",
+    "mkfs.vfat": "dosfstools",
+    "mformat": "mtools",
+    "mcopy": "mtools",
+    "mmd": "mtools",
+    "setpriv": "util-linux",
+    "newuidmap": "uidmap",
+}
+"""The programs of other people that a local build runs, and the Debian packages that they come in."""
+
 _LINE_END = re.compile(rb"[\r\n]")
 _TICK = 0.5
 _GRACE = 10.0
@@ -88,7 +103,7 @@ def start(
     environment = {**os.environ, "LC_ALL": "C.UTF-8", **(env or {})}
     environment["PATH"] = f"{environment.get('PATH', '')}:/usr/local/sbin:/usr/sbin:/sbin"
     if which(str(argv[0]), environment["PATH"]) is None:
-        raise PlatformError(f"{argv[0]} is not installed", hint=f"install it ({_package(str(argv[0]))})")
+        raise PlatformError(f"{argv[0]} is not installed", hint=install(Path(argv[0]).name))
     return subprocess.Popen(
         ["setpriv", "--pdeathsig", "TERM", "--", "sh", "-c", _KEEPER, "sh", *map(str, argv)],
         stdin=stdin,
@@ -151,16 +166,6 @@ def _hint(tail: Sequence[str]) -> str:
     return ""
 
 
-def _package(tool: str) -> str:
-    packages = {
-        "qemu-img": "qemu-utils",
-        "mmdebstrap": "mmdebstrap",
-        "mke2fs": "e2fsprogs",
-        "sfdisk": "fdisk",
-        "mkfs.vfat": "dosfstools",
-        "mcopy": "mtools",
-        "mmd": "mtools",
-        "setpriv": "util-linux",
-    }
-    name = Path(tool).name
-    return f"Debian and Ubuntu: apt-get install {packages.get(name, name)}"
+def install(*names: str) -> str:
+    """How the programs `names` are had on Debian and Ubuntu."""
+    return f"apt-get install {' '.join(sorted({PACKAGES.get(name, name) for name in names}))}"

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from imagewright.core.clock import fresh_name
 from imagewright.core.errors import DistributionError
+from imagewright.core.files import partial_of
 from imagewright.disks import tools
 from imagewright.disks.convert import Progress, convert
 
@@ -149,11 +149,6 @@ def export(
         raise DistributionError(f"{target} could not be written: {error.message}", hint=error.hint) from error
     except OSError as error:
         raise DistributionError(f"{target} could not be written: {error.strerror}") from error
-
-
-def partial_of(target: Path) -> Path:
-    """A name beside `target` for a file that is not whole yet."""
-    return target.with_name(f".{target.name}.{fresh_name(6)}")
 
 
 def check(path: Path) -> list[str]:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from imagewright.core.clock import Clock, fresh_name
 from imagewright.core.ports import CacheLimits, Kept
+from imagewright.disks.sparse import sha256
 from imagewright.platforms.local.background import Background
 from imagewright.platforms.local.checkpoint import (
     FORMAT,
@@ -36,7 +37,6 @@ from imagewright.platforms.local.checkpoint import (
     write_meta,
 )
 from imagewright.platforms.local.host import on_host
-from imagewright.platforms.local.sparse import sha256
 
 
 class Checkpoints:

@@ -130,10 +130,12 @@ def _demand_tools() -> None:
     if missing:
         raise PlatformError(
             f"Debian cannot be bootstrapped without {', '.join(missing)}",
-            hint="apt-get install mmdebstrap e2fsprogs fdisk dosfstools mtools qemu-utils",
+            hint=tools.install(*missing),
         )
     if os.geteuid() != 0 and tools.which("newuidmap") is None:
-        raise PlatformError("newuidmap is missing: without root, mmdebstrap needs it", hint="apt-get install uidmap")
+        raise PlatformError(
+            "newuidmap is missing: without root, mmdebstrap needs it", hint=tools.install("newuidmap")
+        )
 
 
 def _partition(raw: Path, release: DebianRelease, check: Callable[[], None] | None) -> None:

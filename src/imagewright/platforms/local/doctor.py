@@ -9,7 +9,7 @@ from pathlib import Path
 
 from imagewright.core.errors import PlatformError
 from imagewright.core.report import Check, Verdict
-from imagewright.disks.tools import which
+from imagewright.disks.tools import install, which
 from imagewright.platforms import Settings
 from imagewright.platforms.local import accelerator, firmware
 
@@ -18,29 +18,29 @@ GIB = 1 << 30
 LEAST, ENOUGH = 5 * GIB, 20 * GIB
 """A build needs about 4 GiB besides its VHD; with less than 20 GiB the cache stays small."""
 
-TOOLS = {"qemu-img": "qemu-utils", "mcopy": "mtools", "zstd": "zstd", "setpriv": "util-linux"}
-BOOTSTRAP_TOOLS = {"mmdebstrap": "mmdebstrap", "sfdisk": "fdisk", "mke2fs": "e2fsprogs", "mkfs.vfat": "dosfstools"}
+TOOLS = ("qemu-img", "mformat", "mcopy", "setpriv")
+BOOTSTRAP_TOOLS = ("mmdebstrap", "sfdisk", "mke2fs", "mkfs.vfat", "mmd")
 
 
 def checks(settings: Settings) -> Iterator[Check]:
     """Everything that is looked at, in the order in which a build needs it."""
-    yield _tool(QEMU, "qemu-system-x86", Verdict.BAD)
-    yield from (_tool(name, package, Verdict.BAD) for name, package in TOOLS.items())
+    yield _tool(QEMU, Verdict.BAD)
+    yield from (_tool(name, Verdict.BAD) for name in TOOLS)
     yield _firmware()
-    yield from (_tool(name, package, Verdict.POOR) for name, package in BOOTSTRAP_TOOLS.items())
+    yield from (_tool(name, Verdict.POOR) for name in BOOTSTRAP_TOOLS)
     if os.geteuid() != 0:
-        yield _tool("newuidmap", "uidmap", Verdict.POOR)
+        yield _tool("newuidmap", Verdict.POOR)
     if which(QEMU):
         yield _accelerator(settings)
     yield _space(settings.home)
 
 
-def _tool(name: str, package: str, without: Verdict) -> Check:
+def _tool(name: str, without: Verdict) -> Check:
     found = which(name)
     if found:
         return Check(name, Verdict.GOOD, found)
     lacking = "is missing" if without is Verdict.BAD else "is missing: Debian's own images cannot be bootstrapped"
-    return Check(name, without, lacking, f"`script/build` installs it; by hand: apt-get install {package}")
+    return Check(name, without, lacking, f"`script/build` installs it; by hand: {install(name)}")
 
 
 def _firmware() -> Check:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import tempfile
 import urllib.request
@@ -15,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 from imagewright.core.address import shown
 from imagewright.core.clock import Deadline
 from imagewright.core.errors import FetchError
+from imagewright.core.files import digest_of
 from imagewright.platforms.local import qemu_img
 from imagewright.platforms.local.catalog import Download
 from imagewright.staging import fetch as fetching
@@ -65,7 +65,7 @@ def fetch(
     work.mkdir(parents=True, exist_ok=True)
     file = work / "download"
     sha256, _ = fetching.read(recipe.url, file, deadline, progress)
-    found = sha256 if len(checksum) == 64 else _sha512(file, deadline)
+    found = sha256 if len(checksum) == 64 else digest_of(file, deadline.check, "sha512")
     if found != checksum:
         raise FetchError(
             f"{shown(recipe.url)} does not have its vendor's checksum: {found}, expected {checksum}",
@@ -74,6 +74,8 @@ def fetch(
     info = qemu_img.info(file)
     if info.backing is not None:
         raise FetchError(f"{shown(recipe.url)} is only what differs from another disk")
+    if info.corrupt:
+        raise FetchError(f"{shown(recipe.url)} is marked as corrupt", hint="its vendor has to mend it")
     if info.format == "qcow2":
         file.replace(target)
     else:
@@ -91,12 +93,3 @@ def _day(url: str) -> str:
     except (OSError, ValueError):
         day = datetime.now(UTC)
     return f"{day:%Y%m%d}"
-
-
-def _sha512(path: Path, deadline: Deadline) -> str:
-    running = hashlib.sha512()
-    with path.open("rb") as file:
-        while chunk := file.read(4 << 20):
-            deadline.check()
-            running.update(chunk)
-    return running.hexdigest()

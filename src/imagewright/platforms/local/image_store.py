@@ -26,6 +26,7 @@ from typing import Any
 from imagewright.core.clock import fresh_name
 from imagewright.core.disk import Disk
 from imagewright.core.errors import DistributionError, PlatformError
+from imagewright.core.files import write_whole
 from imagewright.core.ownership import Owned, Owner
 from imagewright.core.plan import Generation, OsType
 from imagewright.distributors import versioning
@@ -148,7 +149,7 @@ class ImageStore:
         with _locked(folder / "lock"):
             _describe(draft, facts)
             draft.rename(folder / _FOLDER / name)
-            _write_json(folder / "managed.json", {"id": facts.id, "folder": name})
+            write_whole(folder / "managed.json", json.dumps({"id": facts.id, "folder": name}) + "\n")
             for former in _children(folder / _FOLDER):
                 if former.name != name:
                     _delete_unless_held(former)
@@ -195,7 +196,7 @@ def _demand_same_kind(mine: Facts, new: Facts) -> None:
 
 
 def _describe(draft: Path, facts: Facts) -> None:
-    _write_json(draft / "image.json", asdict(facts))
+    write_whole(draft / "image.json", json.dumps(asdict(facts), indent=1) + "\n")
 
 
 def _whole(folder: Path, version: str) -> StoredImage:
@@ -259,13 +260,3 @@ def _locked(path: Path) -> Iterator[None]:
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
-
-
-def _write_json(path: Path, value: object) -> None:
-    fresh = path.with_name(f".{path.name}.{fresh_name(6)}")
-    with fresh.open("w") as file:
-        json.dump(value, file, indent=1)
-        file.write("\n")
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from imagewright.core.clock import Deadline
 from imagewright.core.errors import PlatformError
+from imagewright.disks.sparse import copy
 from imagewright.platforms.local.qmp import Qmp
-from imagewright.platforms.local.sparse import copy
 
 RAM = "ram"
 STATE = "state"

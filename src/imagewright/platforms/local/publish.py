@@ -12,6 +12,7 @@ from imagewright.core.digest import digest
 from imagewright.core.disk import Disk
 from imagewright.core.errors import DistributionError, PlatformError
 from imagewright.core.events import Emit, Progress
+from imagewright.core.files import partial_of
 from imagewright.core.ownership import Owned, Owner
 from imagewright.core.plan import ExactSource, ManagedImageTarget, SharedImageTarget, Target, VhdTarget
 from imagewright.core.ports import SOURCE_TAG
@@ -76,7 +77,7 @@ def _vhd(disk: Disk, target: VhdTarget, output: Path, emit: Emit, owner: Owner, 
     path = _place(target, output)
     for number, one in enumerate((disk, *disk.data_disks)):
         part = path if number == 0 else path.with_name(f"{path.stem}-data-{number}{path.suffix}")
-        partial = vhd.partial_of(part)
+        partial = partial_of(part)
         owned = owner.own(Owned("local", FILE, str(partial)))
         vhd.export(
             Path(one.location),

@@ -16,11 +16,10 @@ from imagewright.disks.convert import convert as _convert
 
 @dataclass(frozen=True, slots=True)
 class ImageInfo:
-    """`virtual_size` and `actual_size` in bytes; `backing` is the file below, made absolute, or None."""
+    """`virtual_size` in bytes; `backing` is the file below, made absolute, or None."""
 
     format: str
     virtual_size: int
-    actual_size: int
     backing: Path | None = None
     corrupt: bool = False
 
@@ -36,9 +35,8 @@ def info(path: Path, format: str = "") -> ImageInfo:  # noqa: A002
         return ImageInfo(
             found["format"],
             found["virtual-size"],
-            found.get("actual-size", 0),
             Path(full_backing) if full_backing else None,
-            bool(specific.get("corrupt") or found.get("dirty-flag")),
+            bool(specific.get("corrupt")),
         )
     except (ValueError, KeyError) as error:
         raise PlatformError(f"qemu-img said nothing sensible about {path}") from error
@@ -60,26 +58,11 @@ def create_empty(target: Path, size: int, format: str = "qcow2") -> None:  # noq
     _output(["create", "-q", "-f", format, str(target), str(size)], target)
 
 
-def resize(path: Path, size: int, format: str = "qcow2") -> None:  # noqa: A002
-    """Make the disk `size` bytes large; it can only grow."""
-    _output(["resize", "-q", "-f", format, str(path), str(size)], path)
-
-
 def head(path: Path, format: str, scratch: Path, size: int) -> bytes:  # noqa: A002
     """The first `size` bytes of the disk, by way of a new file `scratch`."""
     argv = ["dd", "-f", format, "-O", "raw", "bs=512", f"count={size // 512}", f"if={path}", f"of={scratch}"]
     _output(argv, path)
     return scratch.read_bytes()
-
-
-def check(path: Path, format: str = "qcow2") -> list[str]:  # noqa: A002
-    """What is wrong inside the file: nothing if it is sound. Leaked clusters waste space and are no error."""
-    code, said = _run(["check", "-f", format, "--output=json", str(path)])
-    try:
-        report = json.loads(said)
-    except ValueError:
-        return [said.strip() or f"qemu-img check ended with {code}"]
-    return [f"{report[name]} {name}" for name in ("corruptions", "check-errors") if report.get(name)]
 
 
 def convert(
@@ -108,7 +91,7 @@ def _has_vhd_footer(path: Path) -> bool:
 
 def _run(argv: list[str]) -> tuple[int, str]:
     if tools.which("qemu-img") is None:
-        raise PlatformError("qemu-img is not installed", hint="apt-get install qemu-utils")
+        raise PlatformError("qemu-img is not installed", hint=tools.install("qemu-img"))
     done = subprocess.run(
         ["qemu-img", *argv], capture_output=True, text=True, errors="replace", check=False, stdin=subprocess.DEVNULL
     )

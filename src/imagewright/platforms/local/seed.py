@@ -11,6 +11,7 @@ from pathlib import Path
 
 from imagewright.communicators.ssh import KeyPair
 from imagewright.core.errors import PlatformError
+from imagewright.disks import tools
 
 USER = "imagewright"
 KEY_COMMENT = "imagewright-build"
@@ -95,7 +96,7 @@ def _mtools(*command: str, stdin: str = "") -> None:
     try:
         subprocess.run(command, input=stdin.encode(), check=True, capture_output=True)
     except FileNotFoundError as error:
-        raise PlatformError(f"{command[0]} is not installed", hint="`script/build` installs it (mtools)") from error
+        raise PlatformError(f"{command[0]} is not installed", hint=tools.install(command[0])) from error
     except subprocess.CalledProcessError as error:
         said = error.stderr.decode("utf-8", "replace").strip()
         raise PlatformError(f"the seed disk could not be made: {command[0]}: {said}") from error

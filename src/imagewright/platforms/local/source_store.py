@@ -21,10 +21,14 @@ from pathlib import Path
 from imagewright.core.clock import Clock, Deadline, fresh_name
 from imagewright.core.errors import PlatformError
 from imagewright.core.events import Emit, Level, Note, Progress
+from imagewright.core.files import digest_of, write_whole
 from imagewright.distributors import versioning
 from imagewright.platforms.local import debian, debian_mirror, debian_version, downloads, qemu_img
 from imagewright.platforms.local.catalog import Download
 from imagewright.platforms.local.debian import DebianRelease
+
+MAX_AGE = 24 * 3600.0
+"""Seconds: for how long the answer to "what is the latest?" is believed."""
 
 _LATEST = "latest"
 
@@ -40,14 +44,13 @@ class Base:
 
 
 class SourceStore:
-    """The disks under `root`. `max_age`: for how many seconds the answer to "what is the latest?" is believed."""
+    """The disks under `root`."""
 
-    def __init__(self, root: Path, emit: Emit, clock: Clock, deadline: Deadline, max_age: float) -> None:
+    def __init__(self, root: Path, emit: Emit, clock: Clock, deadline: Deadline) -> None:
         self._root = root
         self._emit = emit
         self._clock = clock
         self._deadline = deadline
-        self._max_age = max_age
 
     def bootstrapped(self, release: DebianRelease, version: str) -> Base:
         mirror = debian_mirror.find()
@@ -111,7 +114,7 @@ class SourceStore:
             disk = version / "disk.qcow2"
             make(folder / "work", disk, exact)
             size = qemu_img.info(disk, "qcow2").virtual_size
-            facts = {"version": exact, "sha256": _sha256(disk, self._deadline), "size": size}
+            facts = {"version": exact, "sha256": digest_of(disk, self._deadline.check), "size": size}
             _write_json(version / "meta.json", {**facts, "made": self._clock.now().isoformat()})
             shutil.rmtree(place / exact, ignore_errors=True)
             version.rename(place / exact)
@@ -148,7 +151,7 @@ class SourceStore:
             age = (self._clock.now() - looked).total_seconds()
         except (KeyError, ValueError, TypeError):
             return False
-        return 0 <= age < self._max_age
+        return 0 <= age < MAX_AGE
 
     @contextmanager
     def _locked(self, place: Path) -> Iterator[None]:
@@ -199,15 +202,4 @@ def _read_json(path: Path) -> dict[str, object]:
 
 
 def _write_json(path: Path, value: dict[str, object]) -> None:
-    fresh = path.with_name(f".{path.name}.{fresh_name(6)}")
-    fresh.write_text(json.dumps(value, indent=1) + "\n")
-    fresh.replace(path)
-
-
-def _sha256(path: Path, deadline: Deadline) -> str:
-    running = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(4 << 20):
-            deadline.check()
-            running.update(chunk)
-    return running.hexdigest()
+    write_whole(path, json.dumps(value, indent=1) + "\n")

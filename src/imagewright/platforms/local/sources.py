@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import tempfile
 from pathlib import Path
 from typing import assert_never
 
-from imagewright.core.clock import Clock, Deadline, fresh_name
+from imagewright.core.clock import Clock, Deadline
 from imagewright.core.errors import PlatformError
 from imagewright.core.events import Emit
+from imagewright.core.files import digest_of, write_whole
 from imagewright.core.plan import (
     DiskFile,
     ExactSource,
@@ -27,8 +26,6 @@ from imagewright.platforms.local.catalog import Bootstrap, Download, LocalFile
 from imagewright.platforms.local.image_store import ImageStore, StoredImage
 from imagewright.platforms.local.source_store import SourceStore
 
-DAY = 24 * 3600.0
-
 
 def resolve(
     source: Source,
@@ -36,18 +33,14 @@ def resolve(
     emit: Emit,
     clock: Clock,
     deadline: Deadline,
-    *,
-    generation: Generation | None = None,
-    max_age: float = DAY,
 ) -> ExactSource:
     """The disk that `source` means right now. May bootstrap or download it to `home/sources`, which is said aloud.
 
-    `generation` overrides what the source itself says. What was looked up less than `max_age` seconds ago counts as
-    the latest. Raises PlatformError, or FetchError with the URL and the reason.
+    Raises PlatformError, or FetchError with the URL and the reason.
     """
     match source:
         case PlatformImage():
-            return _platform_image(source, home, emit, clock, deadline, generation, max_age)
+            return _platform_image(source, home, emit, clock, deadline)
         case ManagedImage(image_id):
             image = ImageStore(home / "images").managed(image_id, hold=True)
             if image is None:
@@ -55,11 +48,11 @@ def resolve(
                     f"the local image store has no {image_id}",
                     hint="build that image first, with a ManagedImage target of this id",
                 )
-            return _stored(source, image, generation)
+            return _stored(source, image)
         case SharedImageVersion(version_id):
-            return _stored(source, ImageStore(home / "images").version(version_id), generation)
+            return _stored(source, ImageStore(home / "images").version(version_id))
         case DiskFile(path):
-            return _file(source, Path(path), "", home, OsType.LINUX, generation, deadline)
+            return _file(source, Path(path), "", home, OsType.LINUX, None, deadline)
         case _:
             assert_never(source)
 
@@ -70,15 +63,12 @@ def _platform_image(
     emit: Emit,
     clock: Clock,
     deadline: Deadline,
-    generation: Generation | None,
-    max_age: float,
 ) -> ExactSource:
     recipe = catalog.find(source, home)
-    wanted = generation or recipe.generation
-    store = SourceStore(home / "sources", emit, clock, deadline, max_age)
+    store = SourceStore(home / "sources", emit, clock, deadline)
     match recipe.origin:
         case LocalFile(path, sha256):
-            return _file(source, path, sha256, home, recipe.os_type, wanted, deadline)
+            return _file(source, path, sha256, home, recipe.os_type, recipe.generation, deadline)
         case Bootstrap(release):
             base = store.bootstrapped(release, source.version)
         case Download():
@@ -90,7 +80,7 @@ def _platform_image(
         exact_version=base.version,
         identity=base.identity,
         os_type=recipe.os_type,
-        generation=wanted or partitions.generation(_head(base.disk, "qcow2")),
+        generation=recipe.generation or partitions.generation(_head(base.disk, "qcow2")),
         architecture="x64",
         location=str(base.disk),
         size=base.size,
@@ -98,13 +88,13 @@ def _platform_image(
     )
 
 
-def _stored(source: Source, image: StoredImage, generation: Generation | None) -> ExactSource:
+def _stored(source: Source, image: StoredImage) -> ExactSource:
     return ExactSource(
         source,
         exact_version=image.version,
         identity=image.facts.identity,
         os_type=image.facts.os_type,
-        generation=generation or image.facts.generation,
+        generation=image.facts.generation,
         architecture=image.facts.architecture,
         location=str(image.disk),
         size=image.size,
@@ -133,6 +123,10 @@ def _file(
         raise PlatformError(
             f"{path} is only what differs from {info.backing}", hint="qemu-img convert makes one whole disk of both"
         )
+    if info.corrupt:
+        raise PlatformError(
+            f"{path} is marked as corrupt", hint="take another copy; `qemu-img check -r all` mends what can be mended"
+        )
     return ExactSource(
         source,
         exact_version="",
@@ -160,15 +154,8 @@ def _content(path: Path, home: Path, deadline: Deadline) -> str:
     except (OSError, ValueError, TypeError):
         known = {}
     if not isinstance(known.get(key), str):
-        running = hashlib.sha256()
-        with path.open("rb") as file:
-            while chunk := file.read(4 << 20):
-                deadline.check()
-                running.update(chunk)
         others = {old: value for old, value in known.items() if not old.startswith(f"{path}|")}
-        known = {**others, key: running.hexdigest()}
+        known = {**others, key: digest_of(path, deadline.check)}
         memory.parent.mkdir(parents=True, exist_ok=True)
-        fresh = memory.with_name(f".{memory.name}.{os.getpid()}.{fresh_name(4)}")
-        fresh.write_text(json.dumps(known, indent=1) + "\n")
-        fresh.replace(memory)
+        write_whole(memory, json.dumps(known, indent=1) + "\n")
     return str(known[key])

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import subprocess
 from collections import namedtuple
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 from imagewright.core.errors import PlatformError
 from imagewright.core.report import Check, Verdict
+from imagewright.disks.tools import PACKAGES
 from imagewright.platforms import Settings
 from imagewright.platforms.local import accelerator, doctor, firmware
 from imagewright.platforms.local.accelerator import Accelerator
@@ -71,3 +73,16 @@ def test_emulation_is_slow_but_builds(machine: Machine) -> None:
 def test_space(machine: Machine, free: int, verdict: Verdict) -> None:
     machine.free = free * doctor.GIB
     assert machine.checks()["disk space"].verdict is verdict
+
+
+def test_what_the_set_up_installs_has_every_program_that_a_build_runs() -> None:
+    root = Path(__file__).parents[4]
+    said = subprocess.run(
+        ["bash", "-c", '. "$0/script/setup" && printf "%s\\n" "${build_packages[@]}"', root],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    essential = {"util-linux"}
+    assert set(PACKAGES.values()) - essential <= set(said.split())
+    assert {*doctor.TOOLS, *doctor.BOOTSTRAP_TOOLS, doctor.QEMU} <= set(PACKAGES)

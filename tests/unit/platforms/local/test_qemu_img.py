@@ -19,7 +19,6 @@ def test_an_empty_disk_is_as_large_as_asked_and_takes_no_room(tmp_path: Path) ->
     qemu_img.create_empty(tmp_path / "d.qcow2", 100 * MIB)
     found = qemu_img.info(tmp_path / "d.qcow2")
     assert (found.format, found.virtual_size, found.backing, found.corrupt) == ("qcow2", 100 * MIB, None, False)
-    assert found.actual_size < MIB
 
 
 def test_an_overlay_reads_through_and_may_be_larger(tmp_path: Path) -> None:
@@ -28,12 +27,6 @@ def test_an_overlay_reads_through_and_may_be_larger(tmp_path: Path) -> None:
     found = qemu_img.info(tmp_path / "o.qcow2")
     assert (found.virtual_size, found.backing) == (3 * MIB, tmp_path / "base.raw")
     assert qemu_img.head(tmp_path / "o.qcow2", "qcow2", tmp_path / "head", 512)[:5] == b"hello"
-
-
-def test_a_disk_can_grow(tmp_path: Path) -> None:
-    qemu_img.create_empty(tmp_path / "d.qcow2", MIB)
-    qemu_img.resize(tmp_path / "d.qcow2", 2 * MIB)
-    assert qemu_img.info(tmp_path / "d.qcow2").virtual_size == 2 * MIB
 
 
 def test_a_fixed_vhd_is_known_by_its_footer(tmp_path: Path) -> None:
@@ -61,18 +54,6 @@ def test_a_failed_conversion_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(ToolError, match="qemu-img failed"):
         qemu_img.convert(tmp_path / "d.qcow2", "qcow2", tmp_path / "out", "raw")
     assert not (tmp_path / "out").exists()
-
-
-def test_damage_is_found(tmp_path: Path) -> None:
-    path = tmp_path / "d.qcow2"
-    qemu_img.create_empty(path, 10 * MIB)
-    assert qemu_img.check(path) == []
-    raw = bytearray(path.read_bytes())
-    raw[0x10000:0x10008] = b"\x80" + bytes(6) + b"\x01"  # the first refcount block, moved to nowhere
-    path.write_bytes(raw)
-    assert qemu_img.check(path)
-    path.write_bytes(b"nothing")
-    assert qemu_img.check(path)
 
 
 def test_errors_name_the_file_and_the_reason(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imagewright.platforms.local.sparse import CHUNK, copy, extents, sha256
+from imagewright.disks.sparse import CHUNK, copy, extents, sha256
 
 PIECES = st.lists(st.tuples(st.integers(0, 6 * CHUNK), st.binary(min_size=1, max_size=300)), max_size=5)
 
