@@ -6,7 +6,7 @@ Each takes `Options` and gives data back; nothing is printed here. Everything is
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -93,10 +93,13 @@ def plan(
 
     clock = clock or SystemClock()
     planned = _planned(options, show, stdin, prepare, directory)
-    with borrowed(_home(options), _build_id(clock)) as place:
+    with (
+        borrowed(_home(options), _build_id(clock)) as place,
+        _platform(options, place.path, show, clock, sign_in) as platform,
+    ):
         report = explain(
             planned,
-            platform=_platform(options, place.path, show, clock, sign_in),
+            platform=platform,
             staging=_staging(place, show),
             policy=_policy(options),
             deadline=Deadline.after(clock, PLAN_SECONDS, "the plan"),
@@ -142,18 +145,14 @@ def built_from(
     sign_in: SignIn | None = None,
 ) -> tuple[str | None, ...]:
     """For each target the tag of the source of its newest image, `""` without one, None where nobody can tell."""
-    from imagewright.core.ports import Closes, Remembers
+    from imagewright.core.ports import Remembers
 
     clock = clock or SystemClock()
-    platform = _platform(options, _home(options) / "builds", show, clock, sign_in)
     deadline = Deadline.after(clock, PLAN_SECONDS, "the look at the last images")
-    try:
+    with _platform(options, _home(options) / "builds", show, clock, sign_in) as platform:
         if not isinstance(platform, Remembers):
             return tuple(None for _ in targets)
         return tuple(platform.built_from(target, deadline) for target in targets)
-    finally:
-        if isinstance(platform, Closes):
-            platform.close()
 
 
 def foreseen(options: Options) -> Plan | None:
@@ -174,7 +173,6 @@ def exit_code(result: BuildResult) -> int:
 def _run(
     plan: Plan, options: Options, place: BuildDirectory, show: Redact, clock: Clock, sign_in: SignIn | None
 ) -> BuildResult:
-    from imagewright.core.ports import Closes
     from imagewright.engine.ledger import Ledger
     from imagewright.engine.run import build as run
 
@@ -185,9 +183,10 @@ def _run(
             case _:
                 show(event)
 
-    platform = _platform(options, place.path, emit, clock, sign_in)
-    ledger = Ledger(place.ledger)
-    try:
+    with (
+        _platform(options, place.path, emit, clock, sign_in) as platform,
+        closing(Ledger(place.ledger)) as ledger,
+    ):
         result = run(
             plan,
             platform=platform,
@@ -201,10 +200,6 @@ def _run(
         if result.state is not RunState.CANCELED:
             _prune_quietly(platform, _limits(options), show)
         return show.masked(replace(result, log=str(place.log)))
-    finally:
-        ledger.close()
-        if isinstance(platform, Closes):
-            platform.close()
 
 
 def _planned(options: Options, show: Redact, stdin: bytes, prepare: Prepare | None, directory: Path | None) -> Plan:
@@ -329,8 +324,10 @@ def cleanup(
         young = options.older_than is not None and _age(place, clock) < options.older_than
         if young or not (pending(file) or patience):
             continue
-        delete = _deleter(options, place, show, clock, sign_in)
-        with _over(place, patience, show, clock) as free:
+        with (
+            _deleting(options, place, show, clock, sign_in) as (_, delete),
+            _over(place, patience, show, clock) as free,
+        ):
             if free or options.force:
                 done = sweep(file, delete, show)
                 report = replace(report, deleted=report.deleted + done.deleted, left=report.left + done.left)
@@ -367,16 +364,18 @@ def _strays(
     if options.platform not in STRAYS:
         return report
     place = BuildDirectory(_home(options) / "builds" / "strays")
-    delete = _deleter(options, place, show, clock, sign_in)
-    for owned in find(STRAYS, options.platform)(_settings(options, place.path, sign_in), clock, options.older_than):
-        try:
-            delete(owned)
-        except ImagewrightError as error:
-            show(Note(f"could not delete {owned}: {error}", Level.WARNING, error.hint))
-            report = replace(report, left=(*report.left, Left(owned, str(error), error.hint)))
-        else:
-            show(Note(f"deleted {owned}"))
-            report = replace(report, deleted=(*report.deleted, owned))
+    found = find(STRAYS, options.platform)(_settings(options, place.path, sign_in), clock, options.older_than)
+    with _deleting(options, place, show, clock, sign_in) as (begin, delete):
+        begin(options.platform, found)
+        for owned in found:
+            try:
+                delete(owned)
+            except ImagewrightError as error:
+                show(Note(f"could not delete {owned}: {error}", Level.WARNING, error.hint))
+                report = replace(report, left=(*report.left, Left(owned, str(error), error.hint)))
+            else:
+                show(Note(f"deleted {owned}"))
+                report = replace(report, deleted=(*report.deleted, owned))
     return report
 
 
@@ -390,30 +389,38 @@ def _age(place: BuildDirectory, clock: Clock) -> float:
     return (clock.now() - place.started()).total_seconds()
 
 
-def _deleter(
+@contextmanager
+def _deleting(
     options: Options, place: BuildDirectory, show: Redact, clock: Clock, sign_in: SignIn | None
-) -> Callable[[Owned], None]:
-    """Deletes through the platform that each record names; a platform is loaded once."""
+) -> Iterator[tuple[Callable[[str, Sequence[Owned]], None], Callable[[Owned], None]]]:
+    """Begins deletions on one platform, and deletes through the platform that each record names."""
+    from imagewright.core.ports import Begins
+    from imagewright.platforms import load, opened
+
     deadline = Deadline.after(clock, CLEANUP_SECONDS, "the clean-up")
+    with ExitStack() as stack:
 
-    @cache
-    def platform(name: str) -> Platform:
-        from imagewright.platforms import load
+        @cache
+        def platform(name: str) -> Platform:
+            return stack.enter_context(opened(load(name, _settings(options, place.path, sign_in), show, clock)))
 
-        return load(name, _settings(options, place.path, sign_in), show, clock)
+        def begin(name: str, owned: Sequence[Owned]) -> None:
+            if owned and isinstance(begins := platform(name), Begins):
+                begins.begin_deletions(owned, deadline)
 
-    return lambda owned: platform(owned.platform).delete(owned, deadline)
+        yield begin, lambda owned: platform(owned.platform).delete(owned, deadline)
 
 
 def cache_list(options: Options, show: Emit, *, clock: Clock | None = None) -> tuple[Kept, ...]:
     """The checkpoints that are there."""
-    return tuple(_platform(options, _home(options) / "builds", show, clock or SystemClock()).cache.list())
+    with _platform(options, _home(options) / "builds", show, clock or SystemClock()) as platform:
+        return tuple(platform.cache.list())
 
 
 def cache_prune(options: Options, show: Emit, *, clock: Clock | None = None) -> tuple[Kept, ...]:
     """Delete the checkpoints over the limits, and say which."""
-    platform = _platform(options, _home(options) / "builds", show, clock or SystemClock())
-    return tuple(platform.cache.prune(_limits(options)))
+    with _platform(options, _home(options) / "builds", show, clock or SystemClock()) as platform:
+        return tuple(platform.cache.prune(_limits(options)))
 
 
 def _prune_quietly(platform: Platform, limits: CacheLimits, show: Emit) -> None:
@@ -466,7 +473,8 @@ def with_whereabouts(options: Options) -> Options:
     """With the subscription, group and location that the platform takes where the options name none."""
     from imagewright.platforms import WHEREABOUTS, Whereabouts
 
-    default = WHEREABOUTS.get(options.platform, Whereabouts())
+    written_by = PUBLISHER if options.publish_to_azure else options.platform
+    default = WHEREABOUTS.get(written_by, Whereabouts())
     return replace(
         options,
         subscription=options.subscription or default.subscription_id,
@@ -521,16 +529,19 @@ def _azure(options: Options) -> AzureChoices:
     )
 
 
-def _platform(options: Options, work: Path, emit: Emit, clock: Clock, sign_in: SignIn | None = None) -> Platform:
-    from imagewright.platforms import load
+@contextmanager
+def _platform(
+    options: Options, work: Path, emit: Emit, clock: Clock, sign_in: SignIn | None = None
+) -> Iterator[Platform]:
+    from imagewright.platforms import load, opened, publisher
+    from imagewright.platforms.elsewhere import Elsewhere
 
     settings = _settings(options, work, sign_in)
     platform = load(options.platform, settings, emit, clock)
-    if not options.publish_to_azure:
-        return platform
-    from imagewright.platforms.elsewhere import Elsewhere
-
-    return Elsewhere(platform, load(PUBLISHER, settings, emit, clock))
+    if options.publish_to_azure:
+        platform = Elsewhere(platform, publisher(PUBLISHER, settings, emit, clock))
+    with opened(platform):
+        yield platform
 
 
 def _staging(place: BuildDirectory, emit: Emit) -> Staging:

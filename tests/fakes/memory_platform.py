@@ -15,7 +15,7 @@ import os
 import signal
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from imagewright.core.actions import InstallUpdates, Reboot, Run
@@ -59,6 +59,8 @@ class World:
     images: dict[str, dict[str, str]] = field(default_factory=dict)
     """The tags of the newest image, by the id of a managed image or of an image definition."""
     version: str = "1.2.3"
+    disk: Disk | None = None
+    """What every machine is captured as, where bytes are wanted."""
 
 
 WORLDS: dict[Path, World] = {}
@@ -121,7 +123,8 @@ class MemoryMachine:
         self._world.checkpoints[key] = Kept(key, "checkpoint", note, 64 * MIB, now, now)
 
     def capture(self, key: str, deadline: Deadline) -> Disk:
-        disk = Disk(f"memory:{self._owned.id}", "raw", 1024 * MIB, OsType.LINUX, Generation.V2, identity=key)
+        made = Disk(f"memory:{self._owned.id}", "raw", 1024 * MIB, OsType.LINUX, Generation.V2)
+        disk = replace(self._world.disk or made, identity=key)
         if key:
             self._world.disks[key] = disk
         return disk

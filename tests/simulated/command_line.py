@@ -51,15 +51,18 @@ class CommandLine:
         self._zygote.wait()
         self._zygote.stdout.close()
 
-    def start(self, *arguments: str, home: Path | None = None) -> Running:
+    def environment(self, home: Path | None = None) -> dict[str, str]:
         given, simulator = self._simulator.credentials, self._simulator
-        environment = {
+        return {
             "AZURE_CLIENT_ID": given.client, "AZURE_TENANT_ID": given.tenant, "AZURE_CLIENT_SECRET": given.secret,
             "IMAGEWRIGHT_SUBSCRIPTION": simulator.subscription, "IMAGEWRIGHT_RESOURCE_GROUP": "results",
             "IMAGEWRIGHT_ARM_ENDPOINT": simulator.url, "IMAGEWRIGHT_AUTHORITY_HOST": simulator.url,
             "IMAGEWRIGHT_CA_BUNDLE": str(simulator.authority), "IMAGEWRIGHT_AGENT_ADDRESS": "127.0.0.1",
             "IMAGEWRIGHT_HOME": str(home or self.home), "IMAGEWRIGHT_PLATFORM": "azure", "NO_COLOR": "1",
         }  # fmt: skip
+
+    def start(self, *arguments: str, home: Path | None = None, **more: str) -> Running:
+        environment = self.environment(home) | more
         self._number += 1
         output = self._folder / f"output-{self._number}.txt"
         output.touch()
@@ -72,8 +75,8 @@ class CommandLine:
         self.started.set()
         return Running(self.pid, output, self._zygote)
 
-    def run(self, *arguments: str, home: Path | None = None) -> tuple[int, str]:
-        running = self.start(*arguments, home=home)
+    def run(self, *arguments: str, home: Path | None = None, **more: str) -> tuple[int, str]:
+        running = self.start(*arguments, home=home, **more)
         return running.wait(), running.text()
 
     def template(self, definition: str, *, inline: str = "echo hello", **more: Any) -> Path:

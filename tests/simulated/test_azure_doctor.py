@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,12 @@ from azure_world import AzureWorld
 from command_line import CommandLine
 from sdk import Sdk
 
+from imagewright.core.plan import MachineSpec
 from imagewright.core.report import Check, Verdict
+from imagewright.core.result import RunState
+from imagewright.engine.resume import CachePolicy, Keep
 from imagewright.platforms.azure import doctor
+from imagewright.platforms.azure.choices import Reach
 
 
 @pytest.fixture
@@ -29,8 +34,6 @@ def line(simulator: Simulator, tmp_path: Path) -> Iterator[CommandLine]:
 
 
 def _checks(world: AzureWorld) -> dict[str, Check]:
-    from dataclasses import replace
-
     return {check.name: check for check in doctor.checks(replace(world.settings(), location="eastus"))}
 
 
@@ -55,18 +58,33 @@ def test_what_is_missing_is_printed_as_a_role(world: AzureWorld) -> None:
 
 def test_the_listed_actions_are_enough_for_a_build(world: AzureWorld) -> None:
     """Least privilege that works: a build, a resume and a clean-up with these actions and no other."""
-    from imagewright.core.result import RunState
-    from imagewright.engine.resume import CachePolicy, Keep
-
+    name = "Microsoft.ManagedIdentity/userAssignedIdentities/builder"
+    identity = f"/subscriptions/{world.simulator.subscription}/resourceGroups/results/providers/{name}"
+    world.sdk.resource.resources.begin_create_or_update_by_id(
+        identity, {"location": "eastus"}, api_version="2023-01-31", polling=False
+    )
     world.simulator.roles.actions = list(doctor.ACTIONS)
     world.simulator.roles.data_actions = list(doctor.DATA_ACTIONS)
     targets = (world.shared(), world.managed(), world.vhd())
     policy = CachePolicy(keep=Keep.ALL)
-    for text in ("echo one", "echo two"):
-        result = world.build(world.plan("true", text, targets=targets), policy)
+    for text, reach in (("echo one", Reach.AUTO), ("echo two", Reach.AUTO), ("echo three", Reach.AGENT)):
+        plan = world.plan("true", text, targets=targets, machine=MachineSpec(identities=(identity,)))
+        result = world.build(plan, policy, reach=reach)
         assert result.state is RunState.SUCCEEDED, (result.failure, result.target_failures)
+        assert result.left_behind == ()
     assert [step.cached for step in result.steps] == [True, False]
-    assert result.left_behind == ()
+
+
+def test_a_caller_with_rights_on_its_groups_only_builds_there(world: AzureWorld) -> None:
+    """What a region offers is asked to spare a late refusal; who may not ask learns it from the VM."""
+    world.simulator.roles.not_actions = ["Microsoft.Compute/skus/read", "Microsoft.Compute/locations/usages/read"]
+    world.sdk.resource.resource_groups.create_or_update("mine", {"location": "eastus"})
+    world.before = set(world.simulator.resources())
+    plan = world.plan("true")
+    group = f"/subscriptions/{world.simulator.subscription}/resourceGroups/mine"
+    result = world.build(replace(plan, azure=replace(plan.azure, staging_resource_group=group)))
+    assert result.state is RunState.SUCCEEDED, result.failure
+    assert world.left() == {result.run_outputs[0].artifact_id}
 
 
 def test_a_wrong_secret_is_told_first(world: AzureWorld) -> None:

@@ -167,6 +167,28 @@ class Platform(Protocol):
 
 
 @runtime_checkable
+class Publisher(Protocol):
+    """Where targets are written whose disk was built by another platform."""
+
+    @property
+    def name(self) -> str: ...
+
+    def check_targets(self, plan: Plan) -> Iterable[Diagnostic]:
+        """What of the targets cannot be written from here. Asks nobody."""
+        ...
+
+    def admit(self, source: ExactSource, plan: Plan, deadline: Deadline) -> None:
+        """Look at each target. Raises DistributionError where an image of `source` could not be written."""
+        ...
+
+    def publish(
+        self, disk: Disk, target: Target, source: ExactSource, plan: Plan, owner: Owner, deadline: Deadline
+    ) -> RunOutput: ...
+
+    def delete(self, owned: Owned, deadline: Deadline) -> None: ...
+
+
+@runtime_checkable
 class Begins(Protocol):
     """A platform whose deletions are requests that end by themselves."""
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -12,7 +13,7 @@ from imagewright.core.clock import Clock
 from imagewright.core.credential import SignIn
 from imagewright.core.errors import OptionsError
 from imagewright.core.events import Emit
-from imagewright.core.ports import Platform
+from imagewright.core.ports import Closes, Platform, Publisher
 from imagewright.platforms.azure.choices import AzureChoices
 
 
@@ -80,6 +81,24 @@ def load(name: str, settings: Settings, emit: Emit, clock: Clock) -> Platform:
     """The platform `name`. Raises OptionsError for one that is not there."""
     factory: Factory = find(PLATFORMS, name)
     return factory(settings, emit, clock)
+
+
+def publisher(name: str, settings: Settings, emit: Emit, clock: Clock) -> Publisher:
+    """The platform `name`, for its targets only."""
+    made = load(name, settings, emit, clock)
+    if not isinstance(made, Publisher):
+        raise OptionsError(f"the platform `{name}` cannot publish what another one built")
+    return made
+
+
+@contextmanager
+def opened(platform: Platform) -> Iterator[Platform]:
+    """Its connections end with this."""
+    try:
+        yield platform
+    finally:
+        if isinstance(platform, Closes):
+            platform.close()
 
 
 def find(registry: dict[str, str], name: str) -> Any:

@@ -10,14 +10,14 @@ from imagewright.core.disk import Disk
 from imagewright.core.errors import Diagnostic
 from imagewright.core.ownership import Owned, Owner
 from imagewright.core.plan import ExactSource, MachineSpec, Plan, Source, Target
-from imagewright.core.ports import Cache, Machine, Platform, Remembers
+from imagewright.core.ports import Begins, Cache, Closes, Machine, Platform, Publisher, Remembers
 from imagewright.core.result import RunOutput
 
 
 class Elsewhere:
-    """Satisfies core.ports.Platform and Remembers: all that is not about images is done by `builder`."""
+    """Satisfies core.ports.Platform: what has to do with targets is done by `publisher`, the rest by `builder`."""
 
-    def __init__(self, builder: Platform, publisher: Platform) -> None:
+    def __init__(self, builder: Platform, publisher: Publisher) -> None:
         self._builder = builder
         self._publisher = publisher
 
@@ -30,10 +30,13 @@ class Elsewhere:
         return self._builder.cache
 
     def check(self, plan: Plan) -> Iterable[Diagnostic]:
-        return self._builder.check(plan)
+        yield from self._builder.check(plan)
+        yield from self._publisher.check_targets(plan)
 
     def resolve(self, source: Source, plan: Plan, deadline: Deadline) -> ExactSource:
-        return self._builder.resolve(source, plan, deadline)
+        exact = self._builder.resolve(source, plan, deadline)
+        self._publisher.admit(exact, plan, deadline)
+        return exact
 
     def machine_facts(self, source: ExactSource, machine: MachineSpec) -> tuple[tuple[str, str], ...]:
         return self._builder.machine_facts(source, machine)
@@ -56,9 +59,24 @@ class Elsewhere:
         return self._publisher.publish(disk, target, source, plan, owner, deadline)
 
     def built_from(self, target: Target, deadline: Deadline) -> str | None:
+        """Satisfies core.ports.Remembers."""
         publisher = self._publisher
         return publisher.built_from(target, deadline) if isinstance(publisher, Remembers) else None
 
+    def begin_deletions(self, owned: Sequence[Owned], deadline: Deadline) -> None:
+        """Satisfies core.ports.Begins."""
+        for platform in (self._builder, self._publisher):
+            if isinstance(platform, Begins):
+                platform.begin_deletions([each for each in owned if self._home(each) is platform], deadline)
+
     def delete(self, owned: Owned, deadline: Deadline) -> None:
-        at_home = owned.platform == self._builder.name
-        (self._builder if at_home else self._publisher).delete(owned, deadline)
+        self._home(owned).delete(owned, deadline)
+
+    def _home(self, owned: Owned) -> Platform | Publisher:
+        return self._builder if owned.platform == self._builder.name else self._publisher
+
+    def close(self) -> None:
+        """Satisfies core.ports.Closes."""
+        for platform in (self._builder, self._publisher):
+            if isinstance(platform, Closes):
+                platform.close()

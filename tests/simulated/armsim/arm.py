@@ -123,8 +123,7 @@ class Front:
             caller,
             base,
         )
-        if not is_poll(target):
-            self._authorize(call)
+        self._authorize(call)
         return call
 
     def _authorize(self, call: Call) -> None:
@@ -132,6 +131,8 @@ class Front:
         action = roles.action_of(call.method, target)
         if not cloud.roles.allow(action):
             raise problems.not_authorized(call.caller.client, call.caller.oid, action, target.path)
+        if is_poll(target):
+            return
         registering = target.types == () and call.method in {"GET", "POST"}
         namespaces = {name.lower() for name in cloud.registered}
         if (

@@ -105,6 +105,8 @@ class BlobFront:
             if request.query_params.get("comp") == "userdelegationkey":
                 action = "Microsoft.Storage/storageAccounts/blobServices/generateUserDelegationKey/action"
                 allowed = self.cloud.roles.allow(action)
+            elif request.query_params.get("restype") == "container" and not request.query_params.get("comp"):
+                allowed = self.cloud.roles.allow(f"Microsoft.Storage/storageAccounts/blobServices/containers/{verb}")
             else:
                 allowed = self.cloud.roles.allow_data(
                     f"Microsoft.Storage/storageAccounts/blobServices/containers/blobs/{verb}"

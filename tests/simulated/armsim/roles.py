@@ -40,7 +40,9 @@ class Roles:
 
 def action_of(method: str, target: Target) -> str:
     """`PUT …/Microsoft.Compute/disks/x` is `Microsoft.Compute/disks/write`."""
-    if target.namespace:
+    if not target.namespace and target.types[:1] == ("operationresults",):
+        kind = "Microsoft.Resources/subscriptions/operationresults"
+    elif target.namespace:
         kind = "/".join((target.namespace, *target.types))
     else:
         kind = "Microsoft.Resources/subscriptions" + (

@@ -33,6 +33,9 @@ BOOT_SECONDS = 20 * 60.0
 SSH_SECONDS = 180.0
 """How long a machine that Azure says is running may stay silent before it counts as out of reach."""
 
+AUTO_SECONDS = 45.0
+"""The same where there is another way: what Azure says is there has been provisioned, its SSH server too."""
+
 
 @dataclass(frozen=True, slots=True)
 class Facts:
@@ -70,6 +73,7 @@ class Boot:
         self._clock = clock
         self._done_with = done_with
         self._address: str | None = None
+        self._silent = False
 
     # --- what a machine starts from ---
 
@@ -262,10 +266,12 @@ class Boot:
 
     def _reach(self, plan: Plan, deadline: Deadline) -> Reach:
         """How the guest will be reached; AUTO means SSH first, then the agent."""
-        if self._choices.reach is not Reach.AUTO or plan.machine.subnet_id:
+        if self._choices.reach is not Reach.AUTO:
             return self._choices.reach
-        if self._choices.private:
+        if self._silent or (self._choices.private and not plan.machine.subnet_id):
             return Reach.AGENT
+        if plan.machine.subnet_id:
+            return Reach.AUTO
         if not self._own_address(deadline):
             self._emit(
                 Note(
@@ -275,6 +281,11 @@ class Boot:
             )
             return Reach.AGENT
         return Reach.AUTO
+
+    def find_address(self, plan: Plan, deadline: Deadline) -> None:
+        """Find out early, where it will be wanted, at which address Azure sees this agent."""
+        if self._choices.reach is not Reach.AGENT and not self._choices.private and not plan.machine.subnet_id:
+            self._own_address(deadline)
 
     def _own_address(self, deadline: Deadline) -> str:
         """Asked for once: it does not change during a build."""
@@ -301,16 +312,17 @@ class Boot:
         if reach is not Reach.AGENT:
             guest = SshGuest(keys.login(interface.host), pulse.check)
             try:
-                self._connect(guest, pulse, deadline)
+                self._connect(guest, SSH_SECONDS if reach is Reach.SSH else AUTO_SECONDS, pulse, deadline)
                 return guest
             except (PlatformError, BuildTimeoutError) as error:
                 if reach is Reach.SSH or not isinstance(error, _SilentError) or deadline.passed():
                     raise
+                self._silent = True
                 self._emit(Note(f"{error.message}: the guest is driven through the VM agent", Level.WARNING))
         pulse.created()
         return AgentGuest(self._arm, place, name, self._storage.staging(place, plan, owner, deadline), pulse)
 
-    def _connect(self, guest: SshGuest, pulse: Pulse, deadline: Deadline) -> None:
+    def _connect(self, guest: SshGuest, seconds: float, pulse: Pulse, deadline: Deadline) -> None:
         """The guest may answer before Azure says that it is there; when Azure has said so, it has to answer soon."""
         while pulse.creation is not None:
             try:
@@ -320,7 +332,7 @@ class Boot:
                 pulse.check()
         guest.connect(
             deadline.sooner(
-                SSH_SECONDS,
+                seconds,
                 "the guest's SSH server",
                 "does a firewall stand between? --reach agent needs no open port",
                 _SilentError,

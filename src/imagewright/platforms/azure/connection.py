@@ -14,8 +14,7 @@ from imagewright.platforms.azure.credential import from_environment
 
 def connect(settings: Settings) -> Clients:
     """Nothing is sent yet. Raises OptionsError when the subscription is not known."""
-    choices, sign_in = settings.azure, settings.sign_in
-    subscription = settings.subscription_id or (sign_in.subscription if sign_in else "")
+    choices, sign_in, subscription = settings.azure, settings.sign_in, subscription_of(settings)
     if not subscription:
         raise OptionsError("the Azure platform needs a subscription", hint="--subscription, or AZURE_SUBSCRIPTION_ID")
     bundle = choices.ca_bundle or os.environ.get("REQUESTS_CA_BUNDLE", "")
@@ -27,3 +26,8 @@ def connect(settings: Settings) -> Clients:
         subscription,
         bundle or True,
     )
+
+
+def subscription_of(settings: Settings) -> str:
+    """`""` where neither an option nor the sign-in names one."""
+    return settings.subscription_id or (settings.sign_in.subscription if settings.sign_in else "")

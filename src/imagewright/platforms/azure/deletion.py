@@ -46,7 +46,8 @@ ORDER = (
 
 
 class Deletion:
-    def __init__(self, arm: Callable[[], Arm], storage: Callable[[], Storage]) -> None:
+    def __init__(self, arm: Callable[[str], Arm], storage: Callable[[], Storage]) -> None:
+        """`arm`: the caller in the subscription that is named."""
         self._arm = arm
         self._storage = storage
         self._begun: dict[Owned, Operation | ImagewrightError] = {}
@@ -147,7 +148,7 @@ class Deletion:
                 self._one(owned.id, deadline)
 
     def _at(self, owned: Owned) -> Arm:
-        return self._arm().at(_id(owned.id).subscription)
+        return self._arm(_id(owned.id).subscription)
 
     def _empty_group(self, owned: Owned, deadline: Deadline) -> None:
         """A group that was made to hold what outlives builds; it goes only if nothing came into it."""
@@ -176,7 +177,7 @@ class Deletion:
 
     def _one(self, resource: str, deadline: Deadline) -> None:
         try:
-            self._arm().at(_id(resource).subscription).do(_doing(resource), deadline, _call(resource), result=False)
+            self._arm(_id(resource).subscription).do(_doing(resource), deadline, _call(resource), result=False)
         except PlatformError as error:
             if not errors.is_gone(error):
                 raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from functools import partial
 
 from imagewright.core.clock import Deadline, SystemClock
@@ -25,9 +26,10 @@ ACTIONS = (
     "Microsoft.Resources/subscriptions/resourceGroups/delete",
     "Microsoft.Resources/subscriptions/resourceGroups/resources/read",
     "Microsoft.Resources/subscriptions/resources/read",
+    "Microsoft.Resources/subscriptions/operationresults/read",
+    "Microsoft.ManagedIdentity/userAssignedIdentities/assign/action",
     "Microsoft.Compute/skus/read",
-    "Microsoft.Compute/locations/usages/read",
-    "Microsoft.Compute/locations/publishers/artifacttypes/offers/skus/versions/read",
+    "Microsoft.Compute/locations/*/read",
     "Microsoft.Compute/virtualMachines/read",
     "Microsoft.Compute/virtualMachines/write",
     "Microsoft.Compute/virtualMachines/delete",
@@ -55,6 +57,7 @@ ACTIONS = (
     "Microsoft.Compute/galleries/images/versions/read",
     "Microsoft.Compute/galleries/images/versions/write",
     "Microsoft.Compute/galleries/images/versions/delete",
+    "Microsoft.Network/locations/*/read",
     "Microsoft.Network/virtualNetworks/read",
     "Microsoft.Network/virtualNetworks/write",
     "Microsoft.Network/virtualNetworks/delete",
@@ -71,12 +74,15 @@ ACTIONS = (
     "Microsoft.Network/networkInterfaces/write",
     "Microsoft.Network/networkInterfaces/delete",
     "Microsoft.Network/networkInterfaces/join/action",
+    "Microsoft.Storage/locations/*/read",
     "Microsoft.Storage/storageAccounts/read",
     "Microsoft.Storage/storageAccounts/write",
     "Microsoft.Storage/storageAccounts/delete",
+    "Microsoft.Storage/storageAccounts/blobServices/containers/write",
     "Microsoft.Storage/storageAccounts/blobServices/generateUserDelegationKey/action",
 )
-"""Least privilege: every control-plane action that a build, its resume and its clean-up take."""
+"""Least privilege: every control-plane action that a build, its resume and its clean-up take. Under `locations` are
+what a region offers and the states of operations, which each service names in its own way."""
 
 DATA_ACTIONS = (
     "Microsoft.Storage/storageAccounts/blobServices/containers/blobs/read",
@@ -89,10 +95,18 @@ DATA_ACTIONS = (
 
 def checks(settings: Settings) -> Iterator[Check]:
     """In the order in which a build needs them; what cannot be asked without the one before is not asked."""
-    clock = SystemClock()
-    deadline = Deadline.after(clock, SECONDS, "the doctor")
+    deadline = Deadline.after(SystemClock(), SECONDS, "the doctor")
     try:
-        arm = Arm(connect(settings))
+        clients = connect(settings)
+    except ImagewrightError as error:
+        yield Check("credential", Verdict.BAD, error.message, error.hint)
+        return
+    with closing(clients):
+        yield from _checks(Arm(clients), settings, deadline)
+
+
+def _checks(arm: Arm, settings: Settings, deadline: Deadline) -> Iterator[Check]:
+    try:
         subscription = arm.get(
             "reading the subscription", deadline, f"/subscriptions/{arm.subscription}", "2022-12-01"
         )

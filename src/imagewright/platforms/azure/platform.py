@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from functools import cached_property
 from typing import assert_never
 
@@ -30,10 +31,10 @@ from imagewright.core.ports import SOURCE_TAG
 from imagewright.core.result import RunOutput
 from imagewright.platforms import Settings
 from imagewright.platforms.azure import gallery, managed_image, preflight, sources, upload, vhd_blob
-from imagewright.platforms.azure.arm import Arm
+from imagewright.platforms.azure.arm import Arm, together
 from imagewright.platforms.azure.boot import Boot
 from imagewright.platforms.azure.checkpoints import DISK, MACHINE, Checkpoints
-from imagewright.platforms.azure.connection import connect
+from imagewright.platforms.azure.connection import connect, subscription_of
 from imagewright.platforms.azure.deletion import GROUP, Deletion
 from imagewright.platforms.azure.machine import AzureMachine, disk_of
 from imagewright.platforms.azure.polling import Pauses, quick_then_slow
@@ -61,11 +62,17 @@ class AzurePlatform:
         self._location = settings.location
         self._tries: tuple[Candidate, ...] = ()
         self._machines = 0
-        self._deletion = Deletion(lambda: self._arm, lambda: self._storage)
+        self._deletion = Deletion(self._at, lambda: self._storage)
 
     @cached_property
     def _arm(self) -> Arm:
         return Arm(connect(self._settings), self._pauses)
+
+    def _at(self, subscription: str) -> Arm:
+        """What a ledger lists can be deleted where no option names a subscription."""
+        if not subscription_of(self._settings):
+            self._settings = replace(self._settings, subscription_id=subscription)
+        return self._arm.at(subscription)
 
     def close(self) -> None:
         """Satisfies core.ports.Closes."""
@@ -94,14 +101,7 @@ class AzurePlatform:
     # --- before anything is created ---
 
     def check(self, plan: Plan) -> Iterable[Diagnostic]:
-        self._location = plan.machine.location or self._settings.location
-        self._arm.clients.warm()
-
-        def error(code: str, message: str, origin: Origin, hint: str) -> Diagnostic:
-            return Diagnostic(Severity.ERROR, code, message, origin, hint)
-
-        if not plan.machine.location:
-            yield error("no-location", "no region is given to build in", plan.origin, "`location` of the template")
+        yield from self.check_targets(plan)
         if isinstance(plan.source, DiskFile):
             yield error(
                 "disk-on-azure", "a disk file cannot be the source of a build in Azure", plan.origin,
@@ -113,6 +113,13 @@ class AzurePlatform:
                     "windows-on-azure", f"{step.type} needs a Windows build VM, which is not built yet", step.origin,
                     "build it with the Azure Image Builder service for now: it takes this template",
                 )  # fmt: skip
+
+    def check_targets(self, plan: Plan) -> Iterable[Diagnostic]:
+        """Satisfies core.ports.Publisher, with `admit`, `publish` and `delete`."""
+        self._location = plan.machine.location or self._settings.location
+        self._arm.clients.warm()
+        if not plan.machine.location:
+            yield error("no-location", "no region of Azure is given", plan.origin, "`location` of the template")
         for target in plan.targets:
             if isinstance(target, VhdTarget) and not target.uri and not plan.azure.resource_group:
                 yield error(
@@ -120,15 +127,25 @@ class AzurePlatform:
                     target.origin or plan.origin, "give `uri` in the template, or --resource-group",
                 )  # fmt: skip
 
+    def admit(self, source: ExactSource, plan: Plan, deadline: Deadline) -> None:
+        preflight.targets(source, plan, self._arm, deadline)
+
     def resolve(self, source: Source, plan: Plan, deadline: Deadline) -> ExactSource:
         """Also the preflight: sizes, quota, terms, targets."""
-        exact = sources.resolve(source, plan.machine.location, self._arm, deadline)
+        found: list[ExactSource] = []
+        offered: list[preflight.Offers] = []
+        together(
+            lambda: found.append(sources.resolve(source, plan.machine.location, self._arm, deadline)),
+            lambda: offered.append(preflight.offers(plan.machine.location, self._arm, deadline)),
+            lambda: self._boot.find_address(plan, deadline),
+        )
+        exact = found[0]
         if exact.os_type is not OsType.LINUX:
             raise PlatformError(
                 f"{exact} is a Windows image, which is not built yet",
                 hint="build it with the Azure Image Builder service for now",
             )
-        self._tries = preflight.examine(exact, plan, self._choices, self._arm, deadline)
+        self._tries = preflight.examine(exact, plan, self._choices, offered[0], self._arm, deadline)
         if self._choices.keeps:
             self._emit(
                 Note(
@@ -249,3 +266,7 @@ class AzurePlatform:
 
     def delete(self, owned: Owned, deadline: Deadline) -> None:
         self._deletion.delete(owned, deadline)
+
+
+def error(code: str, message: str, origin: Origin, hint: str) -> Diagnostic:
+    return Diagnostic(Severity.ERROR, code, message, origin, hint)

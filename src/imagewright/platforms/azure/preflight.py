@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import assert_never
 
 from imagewright.core.clock import Deadline
-from imagewright.core.errors import DistributionError, PlatformError
+from imagewright.core.errors import AuthenticationError, DistributionError, PlatformError
 from imagewright.core.plan import (
     ExactSource,
     ExplicitVersion,
@@ -18,8 +19,8 @@ from imagewright.core.plan import (
     VhdTarget,
 )
 from imagewright.core.resource_id import parse_resource_id
-from imagewright.platforms.azure import gallery, managed_image, sizes
-from imagewright.platforms.azure.arm import Arm, together
+from imagewright.platforms.azure import errors, gallery, managed_image, sizes
+from imagewright.platforms.azure.arm import Arm, Call, Json, together
 from imagewright.platforms.azure.choices import AzureChoices
 from imagewright.platforms.azure.sizes import Candidate
 from imagewright.platforms.azure.sources import region
@@ -27,36 +28,64 @@ from imagewright.platforms.azure.sources import region
 TERMS_VERSION = "2021-01-01"
 
 
+@dataclass(frozen=True, slots=True)
+class Offers:
+    """What a region has to say of its sizes and of what is left of the quota; None: the caller may not know."""
+
+    skus: list[Json] | None
+    usages: list[Json] | None
+
+
+def offers(location: str, arm: Arm, deadline: Deadline) -> Offers:
+    """Does not depend on the source: can be asked while that is looked up."""
+
+    def listed(doing: str, call: Call) -> list[Json] | None:
+        try:
+            return arm.all(doing, deadline, call)
+        except AuthenticationError as error:
+            if errors.code_in(error) == "AuthorizationFailed":
+                return None
+            raise
+
+    place = region(location)
+    return Offers(
+        *together(
+            lambda: listed(
+                "listing the VM sizes",
+                lambda c, k: c.compute.resource_skus.list(filter=f"location eq '{place}'", **k),
+            ),
+            lambda: listed("reading the quota", lambda c, k: c.compute.usage.list(location, **k)),
+        )
+    )
+
+
 def examine(
-    source: ExactSource, plan: Plan, choices: AzureChoices, arm: Arm, deadline: Deadline
+    source: ExactSource, plan: Plan, choices: AzureChoices, offered: Offers, arm: Arm, deadline: Deadline
 ) -> tuple[Candidate, ...]:
     """The sizes that can be had, in the order to try them. Raises what would have come later, with its remedy."""
-    found: list[Candidate] = []
+    found = machine_sizes(source, plan, choices, offered)
     works: list[Callable[[], None]] = [
-        lambda: found.extend(machine_sizes(source, plan, choices, arm, deadline)),
         lambda: _terms(source, arm, deadline),
         lambda: _size(source, plan),
-        lambda: _staging(plan, arm, deadline),
-        *(lambda target=target: _target(target, source, plan, arm, deadline) for target in plan.targets),
+        lambda: targets(source, plan, arm, deadline),
     ]
     together(*works)
-    return tuple(found)
+    return found
 
 
-def machine_sizes(
-    source: ExactSource, plan: Plan, choices: AzureChoices, arm: Arm, deadline: Deadline
-) -> tuple[Candidate, ...]:
-    location = plan.machine.location
-    skus, usages = together(
-        lambda: arm.all(
-            "listing the VM sizes",
-            deadline,
-            lambda c, k: c.compute.resource_skus.list(filter=f"location eq '{region(location)}'", **k),
-        ),
-        lambda: arm.all("reading the quota", deadline, lambda c, k: c.compute.usage.list(location, **k)),
+def targets(source: ExactSource, plan: Plan, arm: Arm, deadline: Deadline) -> None:
+    """What has to be there, and what must not, for each target and for what is staged on the way to it."""
+    together(
+        lambda: _staging(plan, arm, deadline),
+        *(lambda target=target: _target(target, source, plan, arm, deadline) for target in plan.targets),
     )
+
+
+def machine_sizes(source: ExactSource, plan: Plan, choices: AzureChoices, offered: Offers) -> tuple[Candidate, ...]:
     names = sizes.wanted(source, plan.machine.vm_size, choices)
-    return sizes.candidates(names, source, location, skus, usages, choices)
+    if offered.skus is None:
+        return tuple(Candidate(name, zone, premium=False) for name in names for zone in choices.zones or ("",))
+    return sizes.candidates(names, source, plan.machine.location, offered.skus, offered.usages or (), choices)
 
 
 def _terms(source: ExactSource, arm: Arm, deadline: Deadline) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from datetime import datetime, timedelta
 
 from imagewright.core.clock import Clock, Deadline
@@ -21,9 +22,12 @@ def find(settings: Settings, clock: Clock, older_than: float | None) -> tuple[Ow
     A build writes on all that it makes when it will be over; nothing is taken before that. With `older_than`, in
     seconds, what is older goes too: builds that still run there are the caller's to know.
     """
-    arm = Arm(connect(settings))
-    deadline = Deadline.after(clock, LOOK_SECONDS, "looking for what builds left behind")
-    now = clock.now()
+    with closing(connect(settings)) as clients:
+        deadline = Deadline.after(clock, LOOK_SECONDS, "looking for what builds left behind")
+        return _found(Arm(clients), deadline, clock.now(), older_than)
+
+
+def _found(arm: Arm, deadline: Deadline, now: datetime, older_than: float | None) -> tuple[Owned, ...]:
     query = f"tagName eq '{names.BUILD}'"
     groups = arm.all(
         "listing the resource groups of builds",

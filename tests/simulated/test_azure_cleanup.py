@@ -1,0 +1,63 @@
+"""What `imagewright cleanup` finds in ledgers and by tags."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from armsim import Simulator
+from armsim.faults import Fault
+from azure_world import AzureWorld
+from command_line import CommandLine
+from sdk import Sdk
+
+
+@pytest.fixture
+def world(simulator: Simulator, sdk: Sdk, tmp_path: Path) -> AzureWorld:
+    return AzureWorld(simulator, tmp_path, sdk)
+
+
+@pytest.fixture
+def line(simulator: Simulator, tmp_path: Path) -> Iterator[CommandLine]:
+    made = CommandLine(simulator, tmp_path)
+    yield made
+    made.close()
+
+
+def _killed(line: CommandLine, simulator: Simulator, template: str, **more: Path) -> None:
+    def kill() -> None:
+        line.started.wait(10)
+        os.kill(line.pid, signal.SIGKILL)
+
+    simulator.faults.add(Fault(".*/virtualNetworks/[^/]*", "PUT", then=kill))
+    line.run("build", template, "--no-cache", **more)
+    simulator.faults.clear()
+    simulator.settle()
+
+
+def test_a_ledger_says_itself_in_which_subscription_its_things_are(world: AzureWorld, line: CommandLine) -> None:
+    _killed(line, world.simulator, str(line.template(world.definition)))
+    assert world.left()
+    code, said = line.run("cleanup", IMAGEWRIGHT_SUBSCRIPTION="", IMAGEWRIGHT_PLATFORM="local")
+    assert (code, world.left()) == (0, set()), said
+
+
+def test_the_groups_of_several_lost_builds_go_at_once(world: AzureWorld, line: CommandLine, tmp_path: Path) -> None:
+    template = str(line.template(world.definition))
+    for number in range(3):
+        _killed(line, world.simulator, template, home=tmp_path / f"lost-{number}")
+    groups = {each for each in world.left() if each.count("/") == 4}
+    assert len(groups) == 3
+    before = len(world.simulator.requests)
+    code, said = line.run("cleanup", "--older-than", "0s")
+    assert (code, world.left()) == (0, set()), said
+    asked = world.simulator.requests[before:]
+    kinds = ["begun" if request.method == "DELETE" else "looked" for request in asked if _about_a_deletion(request)]
+    assert kinds[:3] == ["begun"] * 3
+
+
+def _about_a_deletion(request) -> bool:
+    return request.method == "DELETE" or "/operationresults/" in request.path.lower()
