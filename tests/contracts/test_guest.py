@@ -17,11 +17,11 @@ from pathlib import Path
 
 import pytest
 
-from imagewright.communicators.ssh import KeyPair, Login, SshGuest, new_key_pair
+from imagewright.communicators.ssh import STRIDE, KeyPair, Login, SshGuest, new_key_pair
 from imagewright.core.actions import Inline, Reboot, Run, RunAs, Shell
 from imagewright.core.clock import Deadline, SystemClock
 from imagewright.core.errors import BuildTimeoutError, CancelledError, PlatformError
-from imagewright.core.events import Stream
+from imagewright.core.events import Emit, Event, Progress, Stream
 from imagewright.engine import deprovision
 
 SSHD = shutil.which("sshd") or "/usr/sbin/sshd"
@@ -98,8 +98,10 @@ def guest(server: Server) -> Iterator[SshGuest]:
 
 
 @contextmanager
-def connected(login: Login, alive: Callable[[], None] = lambda: None) -> Iterator[SshGuest]:
-    guest = SshGuest(login, alive)
+def connected(
+    login: Login, alive: Callable[[], None] = lambda: None, emit: Emit = lambda _: None
+) -> Iterator[SshGuest]:
+    guest = SshGuest(login, alive, emit)
     guest._scripts = next(_numbers) * 100  # the tests of one machine share its /tmp
     guest.connect(soon())
     try:
@@ -276,6 +278,15 @@ def test_an_upload_has_its_bytes_and_its_mode(guest: SshGuest, tmp_path: Path) -
     written = tmp_path / "a file; $(false)"
     assert written.read_bytes() == content
     assert written.stat().st_mode & 0o777 == 0o640
+
+
+def test_a_long_upload_tells_how_far_it_is_and_a_short_one_does_not(server: Server, tmp_path: Path) -> None:
+    told: list[Event] = []
+    with connected(server.login, emit=told.append) as guest:
+        guest.upload(bytes(STRIDE - 1), str(tmp_path / "short"), 0o644, soon())
+        guest.upload(bytes(2 * STRIDE + 1), str(tmp_path / "long"), 0o644, soon())
+    total, name = 2 * STRIDE + 1, str(tmp_path / "long")
+    assert told == [Progress(name, done, total) for done in (STRIDE, 2 * STRIDE, total)]
 
 
 def test_an_empty_upload_makes_an_empty_file(guest: SshGuest, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from imagewright.communicators.scripts import prepare
 from imagewright.core.actions import InstallUpdates, Reboot, Run
 from imagewright.core.clock import MOMENT, Deadline
 from imagewright.core.errors import BuildTimeoutError, GuestError, PlatformError
-from imagewright.core.events import Stream
+from imagewright.core.events import Emit, Progress, Stream
 from imagewright.core.ports import OutputSink
 from imagewright.engine.waiting import backoff, poll
 
@@ -30,6 +30,8 @@ logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
 ATTEMPT_SECONDS = 10.0
 CHUNK = 1 << 16
+STRIDE = 64 * CHUNK
+"""Bytes: how far a long upload goes from one word about it to the next."""
 KEEPALIVE_SECONDS = 15
 RECONNECT_SECONDS = 900.0
 """A reboot in between may take minutes under emulation."""
@@ -78,9 +80,10 @@ class _DisconnectedError(Exception):
 class SshGuest:
     """Satisfies core.ports.Guest. `alive` raises when the machine itself is gone, with the machine's own reason."""
 
-    def __init__(self, login: Login, alive: Callable[[], None]) -> None:
+    def __init__(self, login: Login, alive: Callable[[], None], emit: Emit = lambda _: None) -> None:
         self._login = login
         self._alive = alive
+        self._emit = emit
         self._transport: paramiko.Transport | None = None
         self._scripts = 0
 
@@ -280,13 +283,13 @@ class SshGuest:
 
     def _receive(self, command: str, content: bytes | Path, deadline: Deadline, what: str) -> None:
         try:
-            code, said = self._feed(command, content, deadline)
+            code, said = self._feed(command, content, deadline, what)
         except _DisconnectedError:
             # The guest may have gone down for a reboot that the script before this one asked for.
             self._alive()
             self.close()
             try:
-                code, said = self._feed(command, content, deadline)
+                code, said = self._feed(command, content, deadline, what)
             except _DisconnectedError as error:
                 self._alive()
                 raise GuestError(f"the connection was cut while {what} was sent to the guest") from error
@@ -296,14 +299,19 @@ class SshGuest:
                 hint="files are written by the build user: upload to /tmp and move the file with a Shell customizer",
             )
 
-    def _feed(self, command: str, content: bytes | Path, deadline: Deadline) -> tuple[int, str]:
+    def _feed(self, command: str, content: bytes | Path, deadline: Deadline, what: str) -> tuple[int, str]:
         with self._session(command, deadline) as channel:
             channel.settimeout(max(1.0, min(120.0, deadline.remaining())))
             with content.open("rb") if isinstance(content, Path) else io.BytesIO(content) as source:
+                total, sent = source.seek(0, io.SEEK_END), 0
+                source.seek(0)
                 while chunk := source.read(CHUNK):
                     deadline.check()
                     if not _sent(channel, chunk):
                         break
+                    sent += len(chunk)
+                    if sent % STRIDE == 0 or sent == total > STRIDE:
+                        self._emit(Progress(what, sent, total))
             channel.shutdown_write()
             said = channel.makefile_stderr("rb").read(LONGEST).decode("utf-8", "replace").strip()
             code = channel.recv_exit_status()

@@ -310,7 +310,7 @@ class Boot:
         owner: Owner, deadline: Deadline,
     ) -> Guest:  # fmt: skip
         if reach is not Reach.AGENT:
-            guest = SshGuest(keys.login(interface.host), pulse.check)
+            guest = SshGuest(keys.login(interface.host), pulse.check, self._emit)
             try:
                 self._connect(guest, SSH_SECONDS if reach is Reach.SSH else AUTO_SECONDS, pulse, deadline)
                 return guest

@@ -231,7 +231,7 @@ class LocalPlatform:
         deadline: Deadline,
     ) -> LocalMachine:
         port = running.ssh_port(deadline)
-        guest = SshGuest(frame.login(port), running.alive)
+        guest = SshGuest(frame.login(port), running.alive, self._emit)
         guest.connect(deadline)
         return LocalMachine(
             running, guest, frame, memory, directory, parent, self.cache, self._emit, self._clock, port
