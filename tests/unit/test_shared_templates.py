@@ -107,14 +107,21 @@ def published_verdict(data: Any) -> bool | None:
     found = list(resources(data))
     if not found:
         return accepts(data, "ImageTemplateProperties", data.get("properties"))
-    verdicts = [accepts(one, "", one) for one in found]
+    verdicts = [accepts({**one, "apiVersion": version_of(one, data)}, "", one) for one in found]
     return None if None in verdicts else all(verdicts)
+
+
+def version_of(resource: dict[str, Any], data: Any) -> str:
+    """The api-version of a resource; where it is that of a parameter, its default."""
+    version = str(resource.get("apiVersion", NEWEST))
+    found = re.fullmatch(r"\[parameters\('(\w+)'\)\]", version)
+    if found:
+        return str(data["parameters"][found[1]].get("defaultValue", NEWEST))
+    return NEWEST if version.startswith("[") else version
 
 
 def accepts(resource: dict[str, Any], definition: str, value: Any) -> bool | None:
     version = resource.get("apiVersion", NEWEST)
-    if version.startswith("["):
-        version = NEWEST
     published = schema(version)
     if published is None:
         return None

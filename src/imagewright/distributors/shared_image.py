@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
@@ -19,6 +18,7 @@ from imagewright.core.plan import (
 from imagewright.core.resource_id import parse_resource_id
 from imagewright.core.shape import Known, NonEmpty, Shape, Since, problem
 from imagewright.distributors.distributor import Distributor
+from imagewright.distributors.versioning import parse
 
 _HINT = "/subscriptions/.../resourceGroups/.../providers/Microsoft.Compute/galleries/GALLERY/images/DEFINITION"
 
@@ -31,9 +31,11 @@ def _definition(text: str) -> str:
         found.is_a("Microsoft.Compute/galleries/images") or found.is_a("Microsoft.Compute/galleries/images/versions")
     ):
         raise problem("bad-resource-id", f"'{text}' is not the id of a gallery image definition", hint=_HINT)
-    if len(found.names) == 3 and not re.fullmatch(r"\d+\.\d+\.\d+", found.name):
+    if len(found.names) == 3 and parse(found.name) is None:
         raise problem(
-            "bad-image-version", f"'{found.name}' is not a version", hint="three numbers, for example 1.0.0"
+            "bad-image-version",
+            f"'{found.name}' is not a version",
+            hint="three numbers up to 2147483647, for example 1.0.0",
         )
     return text
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 from collections.abc import Callable
 from pathlib import Path
 
@@ -102,8 +101,9 @@ def _read(file: str) -> tuple[str, ...]:
 
 def _lines(content: bytes) -> tuple[str, ...]:
     """Lines as an editor counts them: only LF and CRLF end one."""
-    encoding = "utf-16" if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
-    text = content.decode(encoding, errors="replace")
+    from imagewright.template.source import decode
+
+    text = decode(content, "replace")
     return tuple(line.removesuffix("\r") for line in text.removesuffix("\n").split("\n"))
 
 

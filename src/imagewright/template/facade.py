@@ -94,6 +94,8 @@ def _load(
     report.extend(document.diagnostics)
     if document.broken:
         return
+    from imagewright.template.ages import check_age
+    from imagewright.template.cautions import caution
     from imagewright.template.find import find
     from imagewright.template.load import load
     from imagewright.template.names import present
@@ -105,4 +107,6 @@ def _load(
         template = load(normal, report)
         if template is not None:
             check(template, normal, one.is_body, one.context, report)
+            check_age(template, normal, report)
+            caution(template, normal, one.context, report)
             yield _Loaded(template, normal, one.context)

@@ -14,7 +14,7 @@ from imagewright.template.interpret import Scope
 from imagewright.template.located import Located, as_written
 from imagewright.template.parameters import Supplied, supplied, undeclared
 from imagewright.template.report import Report
-from imagewright.template.resource_types import DEPLOYMENT, is_image_template
+from imagewright.template.resource_types import DEPLOYMENT, TRIGGER, is_image_template
 from imagewright.template.session import Session
 from imagewright.template.source import Document, escape
 
@@ -139,6 +139,13 @@ def _is_ours(kind: object) -> bool:
 
 def _resource(template: Template, resource: Mapping[str, object], pointer: str, scope: Scope) -> Iterator[Found]:
     kind = template.evaluate(resource.get("type"), f"{pointer}/type", scope).data
+    if isinstance(kind, str) and kind.lower() == TRIGGER:
+        template.session.report.warning(
+            "ignored",
+            "a trigger is what the Azure service does with a template; nothing here does it",
+            template.document.origin(pointer),
+            "start builds on a schedule of the runner, with `when: source-changed`",
+        )
     if not _is_ours(kind):
         return
     if (

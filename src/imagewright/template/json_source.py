@@ -8,7 +8,7 @@ from typing import NoReturn
 
 from imagewright.core.errors import Diagnostic, Severity
 from imagewright.core.origin import Origin
-from imagewright.core.unknown import Unknown
+from imagewright.core.unknown import REPORTED, Unknown
 from imagewright.template.source import MAX_DEPTH, Parsed, Span, escape
 
 _BLANK = re.compile(r"(?:\s++|//[^\n]*+|/\*.*?\*/)++", re.DOTALL)
@@ -268,6 +268,9 @@ class _Parser:
                 right = {True: "true", False: "false", None: "null"}[_ALMOST[word]]
                 self.report("json-syntax", f"JSON does not know {word}", start, self.at, f"write {right}")
                 return _ALMOST[word]
+            if word.lstrip("+-") in {"NaN", "Infinity"}:
+                self.report("json-syntax", f"JSON does not know {word}", start, self.at, "write a number")
+                return REPORTED
             bare = word.strip("'")
             self.report("json-syntax", f"{word} is not in double quotes", start, self.at, f'write "{bare}"')
             return bare

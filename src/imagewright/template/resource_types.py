@@ -6,6 +6,7 @@ IMAGE_TEMPLATE = "Microsoft.VirtualMachineImages/imageTemplates"
 SHORT_TYPE = "Microsoft.VirtualMachineImages"
 """What many published templates say; `az image builder create` does not look."""
 
+TRIGGER = "microsoft.virtualmachineimages/imagetemplates/triggers"
 DEPLOYMENT = "microsoft.resources/deployments"
 
 

@@ -119,7 +119,7 @@ def read(path: str, text: bytes | None = None) -> Document:
         hint = f"run `az bicep {command} --file {path}` and give the JSON that it writes"
         return _unreadable(path, "bicep", "Bicep is not read directly", hint)
     try:
-        decoded = _decode(text)
+        decoded = decode(text)
     except UnicodeDecodeError as error:
         line = text.count(b"\n", 0, error.start) + 1
         column = error.start - text.rfind(b"\n", 0, error.start)
@@ -134,10 +134,13 @@ def read(path: str, text: bytes | None = None) -> Document:
     return Document(path, decoded, parse(path, decoded))
 
 
-def _decode(raw: bytes) -> str:
+def decode(raw: bytes, errors: str = "strict") -> str:
+    """The text of a file: UTF-8, or the UTF-16 of some editors, with or without its byte order mark."""
     if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return raw.decode("utf-16")
-    return raw.decode("utf-8-sig")
+        return raw.decode("utf-16", errors)
+    if raw[:1] == b"\0" or raw[1:2] == b"\0":
+        return raw.decode("utf-16-be" if raw[:1] == b"\0" else "utf-16-le", errors)
+    return raw.decode("utf-8-sig", errors)
 
 
 def _is_json(suffix: str, text: str) -> bool:

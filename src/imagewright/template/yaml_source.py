@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,7 +19,11 @@ MAX_VALUES = 200_000
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _INT = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,308})")
 _FLOAT = re.compile(r"[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))(?:[eE][-+]?[0-9]+)?")
-_WORDS = {"true": True, "false": False, "null": None, "~": None, "": None, "True": True, "False": False, "Null": None}
+_WORDS = {
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+    **dict.fromkeys(("null", "Null", "NULL", "~", "")),
+}
 _PLAIN_TAGS = {f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "map", "seq")} | {"!"}
 
 
@@ -33,6 +38,7 @@ class _Composer:
 
     def __init__(self, path: str, text: str) -> None:
         self.path = path
+        self.lines = [0, *(found.end() for found in re.finditer("\n", text))]
         self.events: Iterator[Any] = yaml.parse(text, Loader=_LOADER)
         self.pointer = ""
         self.spans: dict[str, Span] = {}
@@ -43,8 +49,11 @@ class _Composer:
 
     def span(self, event: Any) -> Span:
         start, end = event.start_mark, event.end_mark
-        length = end.column - start.column if start.line == end.line else 1
-        return Span(start.line + 1, start.column + 1, max(1, length))
+        line = bisect_right(
+            self.lines, start.index
+        )  # YAML counts more characters as the end of a line than editors do
+        length = end.index - start.index if start.line == end.line else 1
+        return Span(line, start.index - self.lines[line - 1] + 1, max(1, length))
 
     def report(self, severity: Severity, code: str, message: str, event: Any, hint: str = "") -> None:
         span = self.span(event)
@@ -149,6 +158,10 @@ def _scalar(event: Any) -> object:
     return float(text) if _FLOAT.fullmatch(text) else text
 
 
+def _place(path: str, text: str, index: int) -> Origin:
+    return Origin(path, text.count("\n", 0, index) + 1, index - text.rfind("\n", 0, index))
+
+
 def parse_yaml(path: str, text: str) -> Parsed:
     """Parse `text`. Errors become diagnostics; never raises."""
     composer: _Composer | None = None
@@ -164,15 +177,14 @@ def parse_yaml(path: str, text: str) -> Parsed:
         return Parsed(None, composer.spans, composer.keys, tuple(composer.found), broken=True)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        where = Origin(path, mark.line + 1, mark.column + 1) if mark else Origin(path)
+        where = _place(path, text, mark.index) if mark else Origin(path)
         lines = text.splitlines()
         tabbed = mark is not None and mark.line < len(lines) and lines[mark.line].lstrip(" ").startswith("\t")
         hint = "YAML indents with spaces, never with tabs" if tabbed else error.context or "look at the lines before"
         found = Diagnostic(Severity.ERROR, "yaml-syntax", error.problem or "this is not YAML", where, hint)
     except yaml.YAMLError as error:
         position = getattr(error, "position", 0) or 0
-        line = text.count("\n", 0, position) + 1
-        where = Origin(path, line, position - text.rfind("\n", 0, position))
+        where = _place(path, text, position)
         found = Diagnostic(Severity.ERROR, "yaml-syntax", "this character is not allowed in YAML", where,
                            "take it away, or write it as an escape in double quotes")  # fmt: skip
     return Parsed(None, diagnostics=(found,), broken=True)

@@ -254,6 +254,13 @@ def test_a_template_that_is_switched_off_is_told_as_that(resource: dict[str, Any
         plans("t.json", text=text)
 
 
+def test_a_trigger_is_ignored_aloud() -> None:
+    image = json.loads(deployment())["resources"][0]
+    trigger = {"type": f"{image['type']}/triggers", "apiVersion": "2022-07-01", "name": "image/t"}
+
+    assert codes(json.dumps({"resources": [image, trigger]}).encode()) == ["ignored"]
+
+
 def test_a_body_may_have_an_empty_list_of_resources() -> None:
     resource = json.loads(deployment())["resources"][0]
 

@@ -49,3 +49,15 @@ def test_the_origin_of_what_is_not_there_is_that_of_its_parent() -> None:
 
     assert document.origin("/a/c/d").line == 1
     assert document.origin("/a/b", key=True).column == 3
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-16", "utf-8-sig"])
+def test_the_encodings_of_editors_are_read(encoding: str) -> None:
+    assert read("t.json", '{"a": "é"}'.encode(encoding)).data == {"a": "é"}
+
+
+@pytest.mark.parametrize("word", ["NaN", "Infinity", "-Infinity"])
+def test_what_is_no_number_is_told_as_that(word: str) -> None:
+    (found,) = read("t.json", f'{{"a": {word}}}'.encode()).diagnostics
+
+    assert (found.message, found.hint, found.origin.pointer) == (f"JSON does not know {word}", "write a number", "/a")

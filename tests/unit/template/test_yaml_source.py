@@ -84,3 +84,14 @@ def test_what_is_refused(text: str, code: str) -> None:
 
     assert [found.code for found in parsed.diagnostics] == [code]
     assert parsed.broken
+
+
+def test_words_in_capitals_are_those_of_yaml() -> None:
+    assert parse_yaml("t.yaml", "a: TRUE\nb: FALSE\nc: NULL\n").data == {"a": True, "b": False, "c": None}
+
+
+@pytest.mark.parametrize("breaks", ["\u2028", "\r", "\x85", "é\u2029€"])
+def test_a_line_is_what_an_editor_takes_for_one(breaks: str) -> None:
+    parsed = parse_yaml("t.yaml", f'a: "x{breaks}y"\nb: 1\n')
+
+    assert (parsed.spans["/b"].line, parsed.spans["/b"].column) == (2, 4)
