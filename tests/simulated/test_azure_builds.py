@@ -146,3 +146,6 @@ def test_where_an_image_came_from_is_remembered(world: AzureWorld) -> None:
     assert world.build(plan).state is RunState.SUCCEEDED
     source = world.platform().resolve(plan.source, plan, world.deadline())
     assert [world.platform().built_from(target, world.deadline()) for target in targets] == [source.identity] * 2
+    (version,) = [each for each in world.simulator.resources() if "/versions/" in each.lower()]
+    world.simulator.resource(version).body["properties"]["provisioningState"] = "Failed"
+    assert world.platform().built_from(targets[0], world.deadline()) == "", "a version that failed is no image"

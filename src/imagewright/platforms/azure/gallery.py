@@ -234,7 +234,7 @@ def _version(target: SharedImageTarget, found: ResourceId, source: ExactSource, 
 
 
 def newest_tags(target: SharedImageTarget, arm: Arm, deadline: Deadline) -> dict[str, str]:
-    """The tags of the definition's highest version; none where there is none."""
+    """The tags of the definition's highest version that is whole; none where there is none."""
     found = definition_id(target)
     try:
         rows = _rows(found, arm.at(found.subscription), deadline)
@@ -242,8 +242,11 @@ def newest_tags(target: SharedImageTarget, arm: Arm, deadline: Deadline) -> dict
         if is_gone(error):
             return {}
         raise
+    whole = [
+        row for row in rows if (row.get("properties") or {}).get("provisioningState") not in ("Failed", "Creating")
+    ]
     newest = max(
-        ((version, row) for row in rows if (version := parse(row["name"]))), key=lambda each: each[0], default=None
+        ((version, row) for row in whole if (version := parse(row["name"]))), key=lambda each: each[0], default=None
     )
     return dict(newest[1].get("tags") or {}) if newest else {}
 
