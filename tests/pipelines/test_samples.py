@@ -169,7 +169,7 @@ def test_a_workflow_for_build_vm_image_changes_one_line(make_runner: Callable[[s
     assert "build artifacts: 1 file, 6 B" in leg.log
     made = json.loads(Path(leg.outputs("imagebuilder")["template-file"]).read_text())
     assert made["location"] == "westeurope"
-    assert made["properties"]["distribute"][0]["replicationRegions"] == ["westeurope", "northeurope"]
+    assert made["properties"]["distribute"][0]["targetRegions"] == [{"name": "westeurope"}, {"name": "northeurope"}]
 
 
 # --- Azure Pipelines ---

@@ -298,14 +298,11 @@ def _gallery(given: PipelineOptions, options: Options, azure: Azure) -> Json:
     kind = given.storage_account_type
     if given.target_regions.strip():
         replicas = regions_with_replicas(given.target_regions, given.where("target_regions"))
-        target["targetRegions"] = [
-            {"name": name, "replicaCount": count, **({"storageAccountType": kind} if kind else {})}
-            for name, count in replicas.items()
-        ]
+        places: list[dict[str, object]] = [{"name": name, "replicaCount": count} for name, count in replicas.items()]
     else:
         text, where = _first(given, "dist_location", "replication_regions")
-        target["replicationRegions"] = list(regions(text, where) or (options.location,))
-        target |= {"storageAccountType": kind} if kind else {}
+        places = [{"name": name} for name in regions(text, where) or (options.location,)]
+    target["targetRegions"] = [place | ({"storageAccountType": kind} if kind else {}) for place in places]
     if given.exclude_from_latest:
         target["excludeFromLatest"] = True
     if given.versioning_scheme or given.versioning_major is not None:

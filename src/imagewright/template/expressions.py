@@ -110,6 +110,7 @@ class _Parser:
     def fail(self, message: str, hint: str = "") -> None:
         token = self.peek()
         at, length = (token.at, len(token.text)) if token else (self.end, 1)
+        hint = hint or "an expression looks like [concat('a', parameters('b').c)]"
         raise ExpressionError("expression-syntax", message, hint=hint, at=at, length=length)
 
     def take(self, kind: str, expected: str, text: str = "") -> _Token:

@@ -58,7 +58,7 @@ def test_the_readme_of_build_vm_image(tmp_path: Path) -> None:
     assert properties["customize"] == [{"type": "Shell", "name": "inline-script", "inline": ["echo one", "echo two"]}]
     (target,) = properties["distribute"]
     assert target["runOutputName"] == "mine"
-    assert target["replicationRegions"] == ["eastus2", "westus"]
+    assert target["targetRegions"] == [{"name": "eastus2"}, {"name": "westus"}]
     (identity,) = body["identity"]["userAssignedIdentities"]
     assert identity == f"{GROUP}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/identity"
     file = tmp_path / "template.json"
@@ -146,7 +146,7 @@ def test_short_names_are_completed() -> None:
     body = made({**DEBIAN, "dist-type": "sharedImageGallery", "dist-resource-id": "g/d"})
     (target,) = body["properties"]["distribute"]
     assert target["galleryImageId"] == GALLERY
-    assert target["replicationRegions"] == ["westeurope"]
+    assert target["targetRegions"] == [{"name": "westeurope"}]
 
 
 def test_what_people_wanted_besides(tmp_path: Path) -> None:

@@ -141,7 +141,7 @@ def test_the_gallery_workflow_of_build_vm_image(action: Action) -> None:
     ran = action(**example(action, "linux to a gallery"), customizer_destination="/opt/app")
     assert ran.code == 0, ran.log
     (target,) = json.loads(Path(ran.outputs["template-file"]).read_text())["properties"]["distribute"]
-    assert (target["type"], target["replicationRegions"]) == ("SharedImage", ["eastus2"])
+    assert (target["type"], target["targetRegions"]) == ("SharedImage", [{"name": "eastus2"}])
     assert any("`customizer-destination` is not used" in each for each in ran.warnings)
 
 
