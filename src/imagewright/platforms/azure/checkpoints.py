@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
 import threading
@@ -12,7 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from imagewright.core.clock import Clock, Deadline
-from imagewright.core.errors import PlatformError
+from imagewright.core.errors import ImagewrightError, PlatformError
+from imagewright.core.events import Emit, Level, Note
 from imagewright.core.ownership import Owned, Owner
 from imagewright.core.plan import Generation, OsType, PurchasePlan
 from imagewright.core.ports import CacheLimits, Kept
@@ -22,16 +22,15 @@ from imagewright.platforms.azure.choices import AzureChoices
 from imagewright.platforms.azure.deletion import EMPTY_GROUP
 from imagewright.platforms.azure.errors import is_gone, is_taken
 from imagewright.platforms.azure.incremental import SNAPSHOT, snapshot
+from imagewright.platforms.azure.marks import LOOK_SECONDS, TROUBLE, Marks
 from imagewright.platforms.azure.place import Place
 from imagewright.platforms.azure.sources import region
 
-LIST_SECONDS = 120.0
 GIB = 1 << 30
 MACHINE, DISK = "machine", "disk"
 PLAN = "imagewright-plan"
 ABANDONED = timedelta(hours=1)
 """After so long a snapshot that belongs to no whole state is one that a build died over."""
-MARK, MARKS = "imagewright-mark-", 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +51,25 @@ class State:
 class Checkpoints:
     """Satisfies core.ports.Cache. `arm` is made on the first use."""
 
-    def __init__(self, arm: Arm, choices: AzureChoices, clock: Clock, location: str = "", build: str = "") -> None:
+    def __init__(
+        self,
+        arm: Arm,
+        choices: AzureChoices,
+        clock: Clock,
+        location: str = "",
+        build: str = "",
+        emit: Emit = lambda _event: None,
+    ) -> None:
         self._arm = arm
         self._choices = choices
         self._clock = clock
         self._location = location
         self._build = build
+        self._emit = emit
         self._rows: tuple[Json, ...] | None = None
-        self._facts: dict[str, str] | None = None
         self._lock = threading.Lock()
+        self._told = False
+        self._marks = Marks(arm, choices, clock, self._tell)
 
     @property
     def group(self) -> str:
@@ -83,24 +92,10 @@ class Checkpoints:
 
     def has(self, key: str) -> bool:
         kept = self.find(key, MACHINE) is not None or self.find(key, DISK) is not None
-        return kept or self._marked(key)
+        return kept or self._marks.has(key)
 
     def mark(self, key: str, note: str) -> None:
-        """A bare fact is a tag of the group: no snapshot, no cost. There is room for 50; the oldest give way."""
-        marks = self._marks()
-        if marks is None:
-            return
-        until = names.stamp(self._clock.now() + timedelta(days=self._choices.cache_days))
-        facts = {name: text for name, text in marks.items() if name.startswith(MARK)}
-        others = {name: text for name, text in marks.items() if not name.startswith(MARK)}
-        newest = sorted(facts.items(), key=lambda each: each[1])[-MARKS:]
-        body = {"tags": others | dict(newest) | {MARK + key[:48]: until}}
-        with contextlib.suppress(PlatformError):  # without it the validators run again: no reason to fail
-            self._arm.ask(
-                "keeping a fact in the cache group",
-                self._deadline(),
-                lambda c, k: c.resources.resource_groups.update(self.group, body, **k),
-            )
+        self._marks.add(key)
 
     @contextmanager
     def using(self, keys: Sequence[str]) -> Iterator[None]:
@@ -111,7 +106,7 @@ class Checkpoints:
 
     def find(self, key: str, kind: str) -> State | None:
         """The state under `key`, if all of its disks are there, finished and not expired."""
-        rows = [row for row in self._found() if _tag(row, names.KEY) == key and _tag(row, names.KIND) == kind]
+        rows = [row for row in self._seen() if _tag(row, names.KEY) == key and _tag(row, names.KIND) == kind]
         rows.sort(key=lambda row: int(_tag(row, "imagewright-disk") or 0))
         if not rows or not all(self._usable(row) for row in rows):
             return None
@@ -205,17 +200,20 @@ class Checkpoints:
             or (created is not None and now - created > ABANDONED)
         )
 
-    def touch(self, state: State, deadline: Deadline) -> None:
-        """It was used now; it lives on for as long as a fresh one."""
+    def touch(self, state: State) -> None:
+        """It was used now; it lives on for as long as a fresh one. Trouble with that is said and no more."""
         now = self._clock.now()
         fresh = {
             names.USED: names.stamp(now),
             names.EXPIRES: names.stamp(now + timedelta(days=self._choices.cache_days)),
         }
-        for row in self._found():
+        for row in self._seen():
             if row["id"] in state.snapshots:
                 tags = (row.get("tags") or {}) | fresh
-                self._mark(row["name"], tags, deadline)
+                try:
+                    self._mark(row["name"], tags, self._deadline())
+                except TROUBLE as error:
+                    self._tell(error)
 
     def _mark(self, name: str, tags: Json, deadline: Deadline) -> None:
         self._arm.send(
@@ -260,26 +258,30 @@ class Checkpoints:
             )
         return place
 
-    def _marked(self, key: str) -> bool:
-        if self._facts is None:
-            self._facts = self._marks() or {}
-        until = names.moment(self._facts.get(MARK + key[:48], ""))
-        return until is not None and until > self._clock.now()
-
-    def _marks(self) -> dict[str, str] | None:
-        found = self._arm.find(
-            f"looking up the cache group {self.group}",
-            self._deadline(),
-            lambda c, k: c.resources.resource_groups.get(self.group, **k),
-        )
-        return None if found is None else dict(found.get("tags") or {})
-
     def _found(self) -> tuple[Json, ...]:
         """Every snapshot in the group, listed once per build."""
         with self._lock:
             if self._rows is None:
                 self._rows = self._look()
             return self._rows
+
+    def _seen(self) -> tuple[Json, ...]:
+        """What a build sees of it: nothing where it cannot be read, for a cache is worth no failure."""
+        try:
+            return self._found()
+        except TROUBLE as error:
+            self._tell(error)
+            with self._lock:
+                self._rows = ()
+            return ()
+
+    def _tell(self, error: ImagewrightError) -> None:
+        """Once per build."""
+        if not self._told:
+            self._told = True
+            self._emit(
+                Note(f"no use is made of the cache: {error}", Level.WARNING, error.hint or "the build goes on")
+            )
 
     def _forget(self) -> None:
         with self._lock:
@@ -300,7 +302,7 @@ class Checkpoints:
             raise
 
     def _deadline(self) -> Deadline:
-        return Deadline.after(self._clock, LIST_SECONDS, "looking after the checkpoints")
+        return Deadline.after(self._clock, LOOK_SECONDS, "looking after the checkpoints")
 
     def _usable(self, row: Json) -> bool:
         expires = names.moment(_tag(row, names.EXPIRES))

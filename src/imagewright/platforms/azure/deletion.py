@@ -13,7 +13,7 @@ from imagewright.core.clock import Deadline
 from imagewright.core.errors import ImagewrightError, PlatformError
 from imagewright.core.ownership import Owned
 from imagewright.core.resource_id import ResourceId, parse_resource_id
-from imagewright.platforms.azure import access, claims, errors, names, vhd_blob
+from imagewright.platforms.azure import access, claims, errors, names, storage, vhd_blob
 from imagewright.platforms.azure.arm import Arm, Call, Json, Operation, together
 from imagewright.platforms.azure.storage import Storage
 
@@ -108,6 +108,9 @@ class Deletion:
             case vhd_blob.BLOB:
                 vhd_blob.delete(self._storage(), owned)
                 return Operation(f"deleting {owned}", None)
+            case storage.CONTAINER_KIND:
+                self._storage().delete_container(owned.id)
+                return Operation(f"deleting {owned}", None)
             case claims.CLAIM if not claims.is_ours(self._at(owned), owned, deadline):
                 return Operation(f"deleting {owned}", None)
             case _:
@@ -142,6 +145,8 @@ class Deletion:
                 access.revoke(self._at(owned), owned.id, deadline)
             case vhd_blob.BLOB:
                 vhd_blob.delete(self._storage(), owned)
+            case storage.CONTAINER_KIND:
+                self._storage().delete_container(owned.id)
             case claims.CLAIM if not claims.is_ours(self._at(owned), owned, deadline):
                 return
             case _:

@@ -43,11 +43,7 @@ def publish(
     refuse_unfit(disk, definition)
     place = str(definition["location"])
     regions = target.regions or (TargetRegion(place),)
-    if region(place) not in {region(each.name) for each in regions}:
-        raise DistributionError(
-            f"the regions of {found.name} do not include {place}, where the gallery is",
-            hint="add the gallery's own region to `targetRegions`",
-        )
+    refuse_regions(target, definition)
     storage = (
         {"source": {"id": snapshots.image(disk, place, owner, deadline)}}
         if takes_images_only(definition)
@@ -130,6 +126,23 @@ def look_up(found: ResourceId, arm: Arm, deadline: Deadline) -> Json:
         )
     arm.known[str(found)] = definition
     return definition
+
+
+def refuse_regions(target: SharedImageTarget, definition: Json) -> None:
+    """What Azure would refuse of where a version shall go. Raises DistributionError."""
+    name, place = definition["name"], str(definition["location"])
+    if target.regions and region(place) not in {region(each.name) for each in target.regions}:
+        raise DistributionError(
+            f"the regions of {name} do not include {place}, where the gallery is",
+            hint="add the gallery's own region to `targetRegions`",
+            origin=target.origin,
+        )
+    if target.replication_mode == "Shallow" and [each.replica_count for each in target.regions] not in ([], [1]):
+        raise DistributionError(
+            f"a shallow version of {name} has one region and one replica",
+            hint="leave one region with one replica, or the replication mode `Full`",
+            origin=target.origin,
+        )
 
 
 def refuse_unfit(image: Disk | ExactSource, definition: Json) -> None:

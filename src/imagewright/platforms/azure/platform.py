@@ -30,7 +30,7 @@ from imagewright.core.plan import (
 from imagewright.core.ports import SOURCE_TAG
 from imagewright.core.result import RunOutput
 from imagewright.platforms import Settings
-from imagewright.platforms.azure import gallery, managed_image, preflight, sources, upload, vhd_blob
+from imagewright.platforms.azure import gallery, managed_image, preflight, sizes, sources, upload, vhd_blob
 from imagewright.platforms.azure.arm import Arm, together
 from imagewright.platforms.azure.boot import Boot
 from imagewright.platforms.azure.checkpoints import DISK, MACHINE, Checkpoints
@@ -81,7 +81,9 @@ class AzurePlatform:
 
     @cached_property
     def cache(self) -> Checkpoints:
-        return Checkpoints(self._arm, self._choices, self._clock, self._location, self._settings.work.name)
+        return Checkpoints(
+            self._arm, self._choices, self._clock, self._location, self._settings.work.name, self._emit
+        )
 
     @cached_property
     def _group(self) -> StagingGroup:
@@ -134,9 +136,10 @@ class AzurePlatform:
         """Also the preflight: sizes, quota, terms, targets."""
         found: list[ExactSource] = []
         offered: list[preflight.Offers] = []
+        possible = sizes.possible(plan.machine.vm_size, self._choices)
         together(
             lambda: found.append(sources.resolve(source, plan.machine.location, self._arm, deadline)),
-            lambda: offered.append(preflight.offers(plan.machine.location, self._arm, deadline)),
+            lambda: offered.append(preflight.offers(plan.machine.location, possible, self._arm, deadline)),
             lambda: self._boot.find_address(plan, deadline),
         )
         exact = found[0]
@@ -188,7 +191,7 @@ class AzurePlatform:
         place = self._group.place(plan, owner, deadline)
         try:
             machine = self._boot.from_state(state, plan, place, self._next_tries(), owner, deadline)
-            self.cache.touch(state, deadline)
+            self.cache.touch(state)
         except PlatformError as error:
             deadline.check()
             self._emit(Note(f"a checkpoint is passed over: {error}", Level.WARNING, error.hint))
@@ -208,7 +211,10 @@ class AzurePlatform:
 
     def captured(self, key: str) -> Disk | None:
         state = self.cache.find(key, DISK)
-        return disk_of(state, state.snapshots) if state else None
+        if state is None:
+            return None
+        self.cache.touch(state)
+        return disk_of(state, state.snapshots)
 
     def using(self, keys: Sequence[str]) -> AbstractContextManager[None]:
         return self.cache.using(keys)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -36,8 +36,9 @@ class Offers:
     usages: list[Json] | None
 
 
-def offers(location: str, arm: Arm, deadline: Deadline) -> Offers:
-    """Does not depend on the source: can be asked while that is looked up."""
+def offers(location: str, possible: Collection[str], arm: Arm, deadline: Deadline) -> Offers:
+    """Does not depend on the source: can be asked while that is looked up. Of thousands of sizes, megabytes, only the
+    `possible` ones are kept; they are in lower case."""
 
     def listed(doing: str, call: Call) -> list[Json] | None:
         try:
@@ -52,7 +53,11 @@ def offers(location: str, arm: Arm, deadline: Deadline) -> Offers:
         *together(
             lambda: listed(
                 "listing the VM sizes",
-                lambda c, k: c.compute.resource_skus.list(filter=f"location eq '{place}'", **k),
+                lambda c, k: (
+                    sku
+                    for sku in c.compute.resource_skus.list(filter=f"location eq '{place}'", **k)
+                    if str(sku.name).lower() in possible
+                ),
             ),
             lambda: listed("reading the quota", lambda c, k: c.compute.usage.list(location, **k)),
         )
@@ -153,7 +158,9 @@ def _target(target: Target, source: ExactSource, plan: Plan, arm: Arm, deadline:
 
 def _gallery(target: SharedImageTarget, source: ExactSource, arm: Arm, deadline: Deadline) -> None:
     found = gallery.definition_id(target)
-    gallery.refuse_unfit(source, gallery.look_up(found, arm, deadline))
+    definition = gallery.look_up(found, arm, deadline)
+    gallery.refuse_unfit(source, definition)
+    gallery.refuse_regions(target, definition)
     match target.versioning:
         case ExplicitVersion(version):
             wanted = version

@@ -37,6 +37,11 @@ def wanted(source: ExactSource, vm_size: str, choices: AzureChoices) -> tuple[st
     return _defaults(source)
 
 
+def possible(vm_size: str, choices: AzureChoices) -> frozenset[str]:
+    """All that `wanted` could name, whatever the source is; in lower case."""
+    return frozenset(name.lower() for name in (vm_size, *choices.fallback_sizes, *V1, *V2, *ARM64) if name)
+
+
 def candidates(
     names: Sequence[str],
     source: ExactSource,

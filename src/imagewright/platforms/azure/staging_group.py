@@ -52,7 +52,7 @@ class StagingGroup:
         given = parse_resource_id(plan.azure.staging_resource_group)
         if given is not None:
             found = self._existing(given.resource_group, deadline)
-            if found is not None:
+            if found is not None and not self._left_over(found, plan):
                 return self._shared(found, plan, tags, owner, deadline)
         name = given.resource_group if given else names.staging_group(plan.azure.resource_group, plan.name)
         place = Place(self._arm.subscription, name, plan.machine.location, tags)
@@ -60,6 +60,21 @@ class StagingGroup:
         marks = {"createdBy": "Imagewright", TEMPLATE: plan.name, TEMPLATE_GROUP: plan.azure.resource_group}
         self._put(place, dict(tags) | marks, deadline)
         return place
+
+    def _left_over(self, group: Json, plan: Plan) -> bool:
+        """Whether a build that is over made the group: it becomes ours. One that runs deletes it at its end."""
+        marks = group.get("tags") or {}
+        if marks.get(names.BUILD) in (None, self._build_id):
+            return False
+        expires = names.moment(str(marks.get(names.EXPIRES, "")))
+        if expires is None or expires > self._clock.now():
+            raise PlatformError(
+                f"the build {marks[names.BUILD]} uses the staging group {group['name']}, and deletes it at its end",
+                hint="let it end (or `imagewright cleanup`), or make the group yourself: then builds can share it",
+                origin=plan.origin,
+            )
+        refuse_foreign(group, plan)
+        return True
 
     def _existing(self, name: str, deadline: Deadline) -> Json | None:
         found: Json | None = self._arm.find(

@@ -14,7 +14,7 @@ from typing import Any
 from imagewright.core.address import bare
 from imagewright.core.clock import Clock, Deadline, fresh_name
 from imagewright.core.errors import AuthenticationError, ImagewrightError, PlatformError
-from imagewright.core.ownership import Owner
+from imagewright.core.ownership import Owned, Owner
 from imagewright.core.plan import Plan
 from imagewright.core.resource_id import parse_resource_id
 from imagewright.core.secret import Secret
@@ -23,8 +23,10 @@ from imagewright.platforms.azure.arm import Arm, Json
 from imagewright.platforms.azure.choices import AzureChoices
 from imagewright.platforms.azure.place import Place
 from imagewright.platforms.azure.polling import doze
+from imagewright.platforms.azure.sources import region
 
 CONTAINER = "imagewright"
+CONTAINER_KIND = "container"
 ROLE_PAUSES = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 """A role assignment, or a new account's name, is not known everywhere at once."""
 
@@ -120,13 +122,26 @@ class Storage:
         with self._lock:
             if self._staging is None:
                 account = self._account(place, deadline)
-                name = CONTAINER if not self._choices.storage_account else f"imagewright-{fresh_name(8)}"
+                name = CONTAINER
+                if self._choices.storage_account:
+                    name = f"imagewright-{fresh_name(8)}"
+                    endpoint = str(account["properties"]["primaryEndpoints"]["blob"]).rstrip("/")
+                    owner.own(Owned("azure", CONTAINER_KIND, f"{endpoint}/{name}"))
                 self._staging = self._container(account, name, deadline)
             return self._staging
 
+    def delete_container(self, url: str) -> None:
+        endpoint, _, name = url.rpartition("/")
+        try:
+            _blob("deleting a container", lambda: self._arm.clients.blobs(endpoint).delete_container(name))
+        except PlatformError as error:
+            if not errors.is_gone(error):
+                raise
+
     def lasting(self, place: Place, container: str, deadline: Deadline) -> str:
         """The URL of a container that outlives the build, in an account that is the same for every build."""
-        account = self._account(place, deadline, names.storage_account(place.subscription, place.group))
+        name = names.storage_account(place.subscription, place.group, region(place.location))
+        account = self._account(place, deadline, name)
         endpoint = str(account["properties"]["primaryEndpoints"]["blob"])
         self._make(endpoint, container, deadline)
         return f"{endpoint.rstrip('/')}/{container}"
@@ -145,7 +160,7 @@ class Storage:
                 lambda c, k: c.storage.storage_accounts.get_properties(given.resource_group, given.name, **k),
             )
             return found
-        chosen = self._choices.storage_name or name or names.storage_account()
+        chosen = name or self._choices.storage_name or names.storage_account()
         body = account_body(place, self._choices)
         made: Json = self._arm.do(
             f"creating the storage account {chosen}",
