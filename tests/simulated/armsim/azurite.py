@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import base64
+import fcntl
 import os
 import shutil
 import socket
@@ -24,27 +25,31 @@ class CannotRunError(RuntimeError):
 
 
 def installed() -> Path:
-    """The blob service's entry script; installs it with npm the first time."""
-    home = Path(os.environ.get("IMAGEWRIGHT_TEST_CACHE", Path.home() / ".cache" / "imagewright-tests")) / "azurite"
+    """The blob service's entry script; installs it with npm the first time, one process for all that want it."""
+    cache = Path(os.environ.get("IMAGEWRIGHT_TEST_CACHE", Path.home() / ".cache" / "imagewright-tests"))
+    home = cache / f"azurite-{VERSION}"
     script = home / "node_modules/azurite/dist/src/blob/main.js"
-    if not script.exists():
-        if shutil.which("npm") is None:
-            raise CannotRunError("Azurite needs npm")
-        home.mkdir(parents=True, exist_ok=True)
-        command = [
-            "npm",
-            "install",
-            "--prefix",
-            str(home),
-            f"azurite@{VERSION}",
-            "--no-audit",
-            "--no-fund",
-            "--silent",
-        ]
-        done = subprocess.run(command, capture_output=True, check=False, timeout=600)
+    cache.mkdir(parents=True, exist_ok=True)
+    with (cache / "azurite.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
         if not script.exists():
-            raise CannotRunError(f"npm install azurite: {done.stderr.decode(errors='replace')[-500:]}")
+            _install(home)
     return script
+
+
+def _install(home: Path) -> None:
+    """Whole or not at all."""
+    if shutil.which("npm") is None:
+        raise CannotRunError("Azurite needs npm")
+    draft = home.with_name(f"{home.name}.draft")
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir()
+    options = ("--no-audit", "--no-fund", "--silent")
+    command = ["npm", "install", "--prefix", str(draft), f"azurite@{VERSION}", *options]
+    done = subprocess.run(command, capture_output=True, check=False, timeout=600)
+    if done.returncode != 0:
+        raise CannotRunError(f"npm install azurite: {done.stderr.decode(errors='replace')[-500:]}")
+    draft.rename(home)
 
 
 class Azurite:
