@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from armsim import Simulator
 from armsim import faults as fault
-from azure_world import AzureWorld
+from azure_world import AzureWorld, script
 from sdk import Sdk
 
+from imagewright.core.plan import Validation
 from imagewright.core.result import RunState
 from imagewright.engine.resume import CachePolicy, Keep
 
@@ -31,3 +32,14 @@ def test_a_captured_build_with_a_locked_group_is_published_and_what_stays_is_sai
     assert [each.split()[0] for each in result.left_behind] == ["resource-group"]
     assert any("ScopeLocked" in note for note in world.notes)
     assert [owned.kind for owned in world.pending] == ["resource-group"]
+
+
+def test_the_group_goes_while_a_validated_disk_is_published(world: AzureWorld) -> None:
+    checks = Validation(steps=(script(1, "test -e /opt/made"),))
+    result = world.build(world.plan("sudo touch /opt/made", validation=checks), CachePolicy(keep=Keep.LAST))
+    assert result.state is RunState.SUCCEEDED, result.failure
+    asked = [(request.method, request.path) for request in world.simulator.requests]
+    deleted = next(number for number, (how, path) in enumerate(asked) if how == "DELETE" and "/IT_" in path)
+    published = next(number for number, (how, path) in enumerate(asked) if how == "PUT" and "/versions/" in path)
+    assert deleted < published
+    assert not any("/resourceGroups/IT_" in each for each in world.left())

@@ -63,16 +63,16 @@ class Arm:
         )
         return found
 
-    def begin(self, doing: str, deadline: Deadline, call: Call, *, result: bool = True) -> Operation:
+    def begin(self, doing: str, deadline: Deadline, call: Call, *, result: bool = True, late: int = 0) -> Operation:
         """Send the request that begins a long operation; somebody has to `wait` for it.
 
-        Without `result` its end is waited for and what it made is not read: `wait` returns None.
+        Without `result` its end is waited for and what it made is not read: `wait` returns None. `late` as for Polling.
         """
 
         def send() -> Any:
             from imagewright.platforms.azure.polling import Polling
 
-            polling = Polling(deadline, self._pauses, self.clients.endpoint, result=result)
+            polling = Polling(deadline, self._pauses, self.clients.endpoint, result=result, late=late)
             return call(self.clients, {"polling": polling, "deadline": deadline})
 
         def again() -> Operation:
@@ -81,11 +81,11 @@ class Arm:
 
         return Operation(doing, self._attempt(doing, deadline, send), again)
 
-    def do(self, doing: str, deadline: Deadline, call: Call, *, result: bool = True) -> Any:
-        """Begin a long operation, and wait until it has ended well; `result` as for `begin`."""
+    def do(self, doing: str, deadline: Deadline, call: Call, *, result: bool = True, late: int = 0) -> Any:
+        """Begin a long operation, and wait until it has ended well; `result` and `late` as for `begin`."""
         for seconds in (*AGAIN[-3:], None):
             try:
-                return self.begin(doing, deadline, call, result=result).wait()
+                return self.begin(doing, deadline, call, result=result, late=late).wait()
             except PlatformError as error:
                 if seconds is None or errors.code_in(error) not in errors.CONFLICTS:
                     raise

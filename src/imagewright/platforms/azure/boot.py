@@ -62,7 +62,8 @@ class Boot:
         work: Path,
         emit: Emit,
         clock: Clock,
-        done_with: Callable[[Plan, Deadline], None],
+        captured: Callable[[Plan, Deadline], None],
+        validated: Callable[[Plan, Deadline], None],
     ) -> None:
         self._arm = arm
         self._choices = choices
@@ -71,7 +72,8 @@ class Boot:
         self._work = work
         self._emit = emit
         self._clock = clock
-        self._done_with = done_with
+        self._captured = captured
+        self._validated = validated
         self._address: str | None = None
         self._silent = False
 
@@ -242,7 +244,7 @@ class Boot:
                 start.security_type, wishes.spot, interface.host, start.plan,
             ),
             guest, keys, pulse, self._arm, self._store, self._choices, self._work, owner, self._emit, self._clock,
-            lambda within: self._done_with(plan, within),
+            lambda within: self._captured(plan, within), lambda within: self._validated(plan, within),
         )  # fmt: skip
 
     def _wishes(self, facts: Facts, plan: Plan) -> Wishes:

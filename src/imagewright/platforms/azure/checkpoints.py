@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import threading
@@ -70,6 +71,8 @@ class Checkpoints:
         self._lock = threading.Lock()
         self._told = False
         self._marks = Marks(arm, choices, clock, self._tell)
+        self._place: Place | None = None
+        self._empty: Owned | None = None
 
     @property
     def group(self) -> str:
@@ -126,6 +129,11 @@ class Checkpoints:
             _plan(_tag(rows[0], PLAN)),
         )
 
+    def prepare(self, owner: Owner, deadline: Deadline) -> None:
+        """Have the group there before it is needed; what is wrong with it, `keep` will say."""
+        with contextlib.suppress(PlatformError):
+            self._open(owner, deadline)
+
     def keep(self, state: State, disks: Sequence[str], note: str, owner: Owner, deadline: Deadline) -> State:
         """Snapshots of `disks` under `state.key`; owned until they are whole. What another build has kept under the
         same key meanwhile is as good."""
@@ -143,8 +151,9 @@ class Checkpoints:
                 self._take(state.key, disks, place, deadline)
             else:
                 held = list(there.snapshots)
-        for each in owned:
-            owner.release(each)
+        for each in (*owned, self._empty):
+            if each is not None:
+                owner.release(each)
         self._forget()
         return dataclasses.replace(state, snapshots=tuple(held))
 
@@ -242,6 +251,8 @@ class Checkpoints:
 
     def _open(self, owner: Owner, deadline: Deadline) -> Place:
         """The group, made if it is not there; until something is in it, it is owned."""
+        if self._place is not None:
+            return self._place
         place = Place(self._arm.subscription, self.group, self._location, ())
         found = self._arm.find(
             f"looking up the cache group {self.group}",
@@ -249,13 +260,14 @@ class Checkpoints:
             lambda c, k: c.resources.resource_groups.get(self.group, **k),
         )
         if found is None:
-            owner.own(Owned("azure", EMPTY_GROUP, place.id))
+            self._empty = owner.own(Owned("azure", EMPTY_GROUP, place.id))
             body = {"location": self._location, "tags": {"createdBy": "Imagewright", "imagewright-cache": "1"}}
             self._arm.ask(
                 f"creating the cache group {self.group}",
                 deadline,
                 lambda c, k: c.resources.resource_groups.create_or_update(self.group, body, **k),
             )
+        self._place = place
         return place
 
     def _found(self) -> tuple[Json, ...]:

@@ -62,6 +62,7 @@ class AzurePlatform:
         self._location = settings.location
         self._tries: tuple[Candidate, ...] = ()
         self._machines = 0
+        self._elsewhere = False
         self._deletion = Deletion(self._at, lambda: self._storage)
 
     @cached_property
@@ -97,7 +98,7 @@ class AzurePlatform:
     def _boot(self) -> Boot:
         return Boot(
             self._arm, self._choices, self._storage, self.cache, self._settings.work, self._emit, self._clock,
-            self._done_with,
+            self._captured, self._validated,
         )  # fmt: skip
 
     # --- before anything is created ---
@@ -199,10 +200,17 @@ class AzurePlatform:
         self._emit(Note("resumed from a checkpoint"))
         return machine
 
-    def _done_with(self, plan: Plan, deadline: Deadline) -> None:
-        """The disk is captured elsewhere: unless a validation VM is to come, the group of the build goes now."""
-        if plan.validation.steps:
-            return
+    def _captured(self, plan: Plan, deadline: Deadline) -> None:
+        """The disk is kept elsewhere: unless a validation VM is to come, nothing of the build's group is needed."""
+        self._elsewhere = True
+        if not plan.validation.steps:
+            self._end_group(deadline)
+
+    def _validated(self, plan: Plan, deadline: Deadline) -> None:
+        if self._elsewhere or plan.validation.source_only:
+            self._end_group(deadline)
+
+    def _end_group(self, deadline: Deadline) -> None:
         owned = self._group.close()
         if owned is not None and owned.kind == GROUP:
             self._deletion.begin([owned], deadline)
@@ -213,6 +221,7 @@ class AzurePlatform:
         state = self.cache.find(key, DISK)
         if state is None:
             return None
+        self._elsewhere = True
         self.cache.touch(state)
         return disk_of(state, state.snapshots)
 

@@ -6,6 +6,7 @@ A wait ends with the build: a deadline that passes, or a cancelled build, raises
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Any
 
 from azure.core.pipeline.policies import RetryPolicy
@@ -89,11 +90,13 @@ class PatientRetry(RetryPolicy[Any, Any]):
 class Polling(ARMPolling):
     """Polls one long-running operation within `deadline`. Without `result` nobody asks what it made: a call less."""
 
-    def __init__(self, deadline: Deadline, pauses: Pauses, endpoint: str, *, result: bool) -> None:
+    def __init__(self, deadline: Deadline, pauses: Pauses, endpoint: str, *, result: bool, late: int = 0) -> None:
+        """`late`: how many looks are left out at first, where an operation is known to last."""
         super().__init__(path_format_arguments={"endpoint": endpoint}, deadline=deadline)
         self._deadline = deadline
         self._pauses = pauses()
         self._result = result
+        self._late = late
 
     def initialize(self, client: Any, initial_response: Any, deserialization_callback: Any) -> None:
         super().initialize(client, initial_response, deserialization_callback)
@@ -110,7 +113,8 @@ class Polling(ARMPolling):
         super()._poll()
 
     def _delay(self) -> None:
-        own = self._timeout = next(self._pauses)
+        own = self._timeout = sum(islice(self._pauses, 1 + self._late))
+        self._late = 0
         seconds = self._extract_delay()
         if seconds == own:
             doze(seconds, self._deadline)
