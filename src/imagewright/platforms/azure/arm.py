@@ -14,7 +14,7 @@ from imagewright.core.clock import Deadline
 from imagewright.core.errors import PlatformError
 from imagewright.platforms.azure import errors
 from imagewright.platforms.azure.clients import Clients
-from imagewright.platforms.azure.polling import Pauses, doze, quick_then_slow
+from imagewright.platforms.azure.polling import Pauses, quick_then_slow
 
 Json = dict[str, Any]
 Call = Callable[[Clients, Json], Any]
@@ -66,7 +66,8 @@ class Arm:
     def begin(self, doing: str, deadline: Deadline, call: Call, *, result: bool = True, late: int = 0) -> Operation:
         """Send the request that begins a long operation; somebody has to `wait` for it.
 
-        Without `result` its end is waited for and what it made is not read: `wait` returns None. `late` as for Polling.
+        Without `result` its end is waited for and what it made is not read: `wait` returns None.
+        `late` as for Polling.
         """
 
         def send() -> Any:
@@ -89,7 +90,7 @@ class Arm:
             except PlatformError as error:
                 if seconds is None or errors.code_in(error) not in errors.CONFLICTS:
                     raise
-                doze(seconds, deadline)
+                deadline.wait(seconds)
         raise AssertionError("unreachable")
 
     def send(self, doing: str, deadline: Deadline, call: Call) -> None:
@@ -126,7 +127,7 @@ class Arm:
                     raise errors.translate(error, doing) from error
             except (ValueError, TypeError, OSError) as error:
                 raise errors.translate(error, doing) from error
-            doze(seconds, deadline)
+            deadline.wait(seconds)
         raise AssertionError("unreachable")
 
 

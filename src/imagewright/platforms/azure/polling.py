@@ -17,9 +17,6 @@ from imagewright.core.errors import BuildTimeoutError
 
 Pauses = Callable[[], Iterator[float]]
 
-PIECE = 0.25
-"""Seconds."""
-
 CONFLICT = 409
 
 ALL_METHODS = frozenset({"HEAD", "GET", "PUT", "PATCH", "POST", "DELETE", "OPTIONS"})
@@ -37,15 +34,6 @@ def quick_then_slow(
         seconds = min(late if waited > 30 else soon, seconds * factor)
 
 
-def doze(seconds: float, deadline: Deadline) -> None:
-    """Let `seconds` pass in short pieces, so that a cancelled build does not wait for its threads."""
-    deadline.check()
-    while seconds > 0:
-        piece = min(PIECE, seconds)
-        deadline.wait(piece)
-        seconds -= piece
-
-
 def wait_as_asked(seconds: float, deadline: Deadline) -> None:
     """Wait `seconds` that a server asked for; says at once when the build cannot wait so long."""
     deadline.check()
@@ -54,7 +42,7 @@ def wait_as_asked(seconds: float, deadline: Deadline) -> None:
             f"Azure asks to wait {seconds:.0f} s, and {deadline.what} has {deadline.remaining():.0f} s left",
             hint="the subscription is throttled: build later, fewer at once, or raise `buildTimeoutInMinutes`",
         )
-    doze(seconds, deadline)
+    deadline.wait(seconds)
 
 
 class PatientRetry(RetryPolicy[Any, Any]):
@@ -117,6 +105,6 @@ class Polling(ARMPolling):
         self._late = 0
         seconds = self._extract_delay()
         if seconds == own:
-            doze(seconds, self._deadline)
+            self._deadline.wait(seconds)
         else:
             wait_as_asked(seconds, self._deadline)

@@ -19,7 +19,7 @@ from imagewright.platforms.azure.access import Readers
 from imagewright.platforms.azure.arm import Arm, Json, together
 from imagewright.platforms.azure.incremental import snapshot
 from imagewright.platforms.azure.place import Place
-from imagewright.platforms.azure.polling import doze, quick_then_slow
+from imagewright.platforms.azure.polling import quick_then_slow
 from imagewright.platforms.azure.sources import region
 
 Open = Callable[[Owner, Deadline], Place]
@@ -128,7 +128,7 @@ class Snapshots:
             self._emit(Progress(f"copying to {place.location}", int(percent), 100, "%"))
             if percent >= 100:
                 return str(made["id"])
-            doze(seconds, deadline)
+            deadline.wait(seconds)
             made = self._arm.ask(
                 "looking after a copy", deadline, lambda c, k: c.compute.snapshots.get(place.group, name, **k)
             )

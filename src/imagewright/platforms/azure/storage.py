@@ -22,7 +22,6 @@ from imagewright.platforms.azure import errors, names
 from imagewright.platforms.azure.arm import Arm, Json
 from imagewright.platforms.azure.choices import AzureChoices
 from imagewright.platforms.azure.place import Place
-from imagewright.platforms.azure.polling import doze
 from imagewright.platforms.azure.sources import region
 
 CONTAINER = "imagewright"
@@ -197,7 +196,7 @@ class Storage:
                 unready = isinstance(error, AuthenticationError) or errors.code_in(error) == "ResourceNotFound"
                 if seconds is None or not unready:
                     raise
-            doze(seconds, deadline)
+            deadline.wait(seconds)
 
 
 def account_body(place: Place, choices: AzureChoices) -> Json:

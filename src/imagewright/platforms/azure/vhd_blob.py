@@ -17,7 +17,7 @@ from imagewright.core.secret import Secret
 from imagewright.platforms.azure import errors
 from imagewright.platforms.azure.arm import Arm
 from imagewright.platforms.azure.place import Place
-from imagewright.platforms.azure.polling import doze, quick_then_slow
+from imagewright.platforms.azure.polling import quick_then_slow
 from imagewright.platforms.azure.snapshots import Snapshots
 from imagewright.platforms.azure.storage import Storage
 
@@ -79,7 +79,7 @@ def _follow(blob: Any, url: str, emit: Emit, deadline: Deadline) -> None:
                 f"the copy to {url} ended: {why}",
                 hint="build again: the captured disk is kept, so only the copy is done again",
             )
-        doze(seconds, deadline)
+        deadline.wait(seconds)
 
 
 def delete(storage: Storage, owned: Owned) -> None:

@@ -9,7 +9,7 @@ from manual_clock import ManualClock
 
 from imagewright.core.clock import Deadline
 from imagewright.core.errors import BuildTimeoutError, CancelledError
-from imagewright.platforms.azure.polling import doze, quick_then_slow, wait_as_asked
+from imagewright.platforms.azure.polling import quick_then_slow, wait_as_asked
 
 
 def test_the_first_looks_come_soon_and_later_ones_seldom() -> None:
@@ -44,5 +44,5 @@ def test_a_cancelled_build_stops_in_the_middle_of_a_wait() -> None:
 
     stopping = Stopping()
     with pytest.raises(CancelledError):
-        doze(60, Deadline(stopping, 300, "the build", stop=deadline.stop))
+        wait_as_asked(60, Deadline(stopping, 300, "the build", stop=deadline.stop))
     assert stopping.passed < 3
