@@ -163,3 +163,15 @@ def test_a_checkpoint_is_resumed_in_a_zone(world: AzureWorld) -> None:
     again = world.build(world.plan("echo one", "echo deux", machine=machine), ALL, zones=("1", "2"))
     assert [step.cached for step in again.steps] == [True, False], world.notes
     assert any("Standard_D2s_v5 in zone 2" in note for note in world.notes)
+
+
+# --- rights ---
+
+
+def test_an_owner_is_told_that_blobs_take_a_role_of_their_own(world: AzureWorld) -> None:
+    world.simulator.roles.data_actions = []
+    for target, told in ((world.vhd(), True), (world.shared(), False), (world.vhd(uri="https://a/b/c?sig=x"), False)):
+        world.events.clear()
+        plan = world.plan("true", targets=(target,))
+        world.platform().resolve(plan.source, plan, world.deadline())
+        assert any("a VHD target needs data rights on blobs" in note for note in world.notes) is told

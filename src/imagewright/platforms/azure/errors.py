@@ -69,7 +69,8 @@ MEANINGS: dict[str, Meaning] = {
     "LinkedAuthorizationFailed": Meaning(AuthenticationError, RIGHTS),
     "Unauthorized": Meaning(AuthenticationError, RIGHTS),
     "AuthorizationPermissionMismatch": Meaning(
-        AuthenticationError, "give the caller `Storage Blob Data Contributor` on the storage account"
+        AuthenticationError,
+        "give the caller the role `Storage Blob Data Contributor`, on the resource group or the subscription",
     ),
     "AuthorizationFailure": Meaning(
         AuthenticationError,

@@ -30,7 +30,16 @@ from imagewright.core.plan import (
 from imagewright.core.ports import SOURCE_TAG
 from imagewright.core.result import RunOutput
 from imagewright.platforms import Settings
-from imagewright.platforms.azure import gallery, managed_image, preflight, sizes, sources, upload, vhd_blob
+from imagewright.platforms.azure import (
+    data_rights,
+    gallery,
+    managed_image,
+    preflight,
+    sizes,
+    sources,
+    upload,
+    vhd_blob,
+)
 from imagewright.platforms.azure.arm import Arm, together
 from imagewright.platforms.azure.boot import Boot
 from imagewright.platforms.azure.checkpoints import DISK, MACHINE, Checkpoints
@@ -150,6 +159,8 @@ class AzurePlatform:
                 hint="build it with the Azure Image Builder service for now",
             )
         self._tries = preflight.examine(exact, plan, self._choices, offered[0], self._arm, deadline)
+        if (note := data_rights.look(plan, self._choices, self._arm, deadline)) is not None:
+            self._emit(note)
         if self._choices.keeps:
             self._emit(
                 Note(
