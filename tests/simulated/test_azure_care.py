@@ -175,3 +175,33 @@ def test_an_owner_is_told_that_blobs_take_a_role_of_their_own(world: AzureWorld)
         plan = world.plan("true", targets=(target,))
         world.platform().resolve(plan.source, plan, world.deadline())
         assert any("a VHD target needs data rights on blobs" in note for note in world.notes) is told
+
+
+# --- purchase plans ---
+
+
+def test_a_purchase_plan_goes_along(world: AzureWorld) -> None:
+    """To the machine that validates, to the one that resumes, and into the definition it is published to."""
+    from azure_world import script
+
+    from imagewright.core.plan import PlatformImage, PurchasePlan, Validation
+
+    offer = "flatcar-container-linux-free"
+    bought = PurchasePlan("stable-gen2", offer, "kinvolk")
+    world.simulator.accept_terms("kinvolk", offer, "stable-gen2")
+    plan = world.plan(
+        "echo one",
+        "echo two",
+        source=PlatformImage("kinvolk", offer, "stable-gen2", "latest", bought),
+        validation=Validation(steps=(script(1, "echo valid"),)),
+    )
+    refused = world.build(plan, ALL)
+    assert refused.failure is not None
+    assert "has the purchase plan none" in refused.failure.message
+    named = {"name": bought.name, "product": bought.product, "publisher": bought.publisher}
+    target = world.shared(gallery_image_id=world.gallery("flatcar", purchasePlan=named))
+    result = world.build(replace(plan, targets=(target,)), ALL)
+    assert result.state is RunState.SUCCEEDED, result.failure
+    again = world.build(replace(plan, targets=(target,), steps=(plan.steps[0], script(2, "echo deux"))), ALL)
+    assert again.state is RunState.SUCCEEDED, again.failure
+    assert [step.cached for step in again.steps] == [True, False]
