@@ -38,7 +38,7 @@ from imagewright.core.plan import (
 )
 from imagewright.core.ports import SOURCE_TAG, CacheLimits, Kept, OutputSink
 from imagewright.core.result import RunOutput
-from imagewright.platforms import Settings
+from imagewright.platforms import PLATFORMS, Entry, Settings
 
 MIB = 1 << 20
 
@@ -70,8 +70,13 @@ def world(home: Path) -> World:
     return WORLDS.setdefault(home, World())
 
 
+def entry(create: str = "platform") -> Entry:
+    """What stands in `PLATFORMS` for a platform of this file, with the whereabouts of the local one."""
+    return replace(PLATFORMS["local"], create=f"memory_platform:{create}")
+
+
 def platform(settings: Settings, emit: Emit, clock: Clock) -> MemoryPlatform:
-    """The factory that `PLATFORMS` names."""
+    """The factory that `entry` names."""
     return MemoryPlatform(settings, emit, clock, world(settings.home))
 
 

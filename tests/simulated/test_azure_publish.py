@@ -31,7 +31,7 @@ def world(simulator: Simulator, sdk: Sdk, tmp_path: Path) -> AzureWorld:
 def line(simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[CommandLine]:
     """This process builds in memory, with a real disk; what a guest's customizers do shows in `ran`."""
     made = CommandLine(simulator, tmp_path)
-    monkeypatch.setitem(PLATFORMS, "local", "memory_platform:platform")
+    monkeypatch.setitem(PLATFORMS, "local", memory_platform.entry())
     for name, value in made.environment().items():
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(tmp_path)

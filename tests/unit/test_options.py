@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from imagewright.app import NO_LIMIT_DAYS, _azure
+from imagewright.app.settings import NO_LIMIT_DAYS, azure_choices
 from imagewright.core.errors import OptionsError
 from imagewright.core.plan import OnError
 from imagewright.options import (
@@ -177,12 +177,12 @@ def test_a_platform_that_is_offered_is_there() -> None:
 
 @pytest.mark.parametrize(("text", "days"), [("0", 0.0), ("12h", 0.5), ("30d", 30.0), ("none", NO_LIMIT_DAYS)])
 def test_how_long_a_checkpoint_stays_in_azure(text: str, days: float) -> None:
-    assert _azure(command_line(cache_age=text)).cache_days == days
+    assert azure_choices(command_line(cache_age=text)).cache_days == days
 
 
 def test_an_end_of_life_within_a_day() -> None:
-    assert _azure(command_line(end_of_life="6h")).end_of_life_days == 0.25
-    assert _azure(command_line()).end_of_life_days == 0.0
+    assert azure_choices(command_line(end_of_life="6h")).end_of_life_days == 0.25
+    assert azure_choices(command_line()).end_of_life_days == 0.0
 
 
 def generator() -> Any:

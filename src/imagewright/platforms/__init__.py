@@ -14,6 +14,7 @@ from imagewright.core.credential import SignIn
 from imagewright.core.errors import OptionsError
 from imagewright.core.events import Emit
 from imagewright.core.ports import Closes, Platform, Publisher
+from imagewright.engine.resume import WORTH_SECONDS
 from imagewright.platforms.azure.choices import AzureChoices
 
 
@@ -41,21 +42,6 @@ class Settings:
 
 Factory = Callable[[Settings, Emit, Clock], Platform]
 
-PLATFORMS: dict[str, str] = {
-    "azure": "imagewright.platforms.azure:create",
-    "local": "imagewright.platforms.local:create",
-}
-
-DOCTORS: dict[str, str] = {
-    "azure": "imagewright.platforms.azure.doctor:checks",
-    "local": "imagewright.platforms.local:checks",
-}
-
-WORTH: dict[str, float] = {
-    "azure": 60.0,
-}
-"""Seconds that a checkpoint must save before it is worth keeping, where a resume is no matter of a moment."""
-
 
 @dataclass(frozen=True, slots=True)
 class Whereabouts:
@@ -66,20 +52,40 @@ class Whereabouts:
     location: str = ""
 
 
-WHEREABOUTS: dict[str, Whereabouts] = {
-    "local": Whereabouts("00000000-0000-0000-0000-000000000000", "local", "local"),
-}
-"""What a build takes for them where there are none and the options name none."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """What must be known of a platform before it is loaded. The first three are names, `module:attribute`.
 
-STRAYS: dict[str, str] = {
-    "azure": "imagewright.platforms.azure.strays:find",
+    `create` is its Factory, `checks` what `doctor` asks, `strays` finds what earlier builds left behind without their
+    ledgers, `""` where nobody can. `worth_seconds`: what a checkpoint must save before it is worth keeping.
+    `whereabouts` are taken where there are none and the options name none.
+    """
+
+    create: str
+    checks: str
+    strays: str = ""
+    worth_seconds: float = WORTH_SECONDS
+    whereabouts: Whereabouts = Whereabouts()
+
+
+PLATFORMS: dict[str, Entry] = {
+    "azure": Entry(
+        create="imagewright.platforms.azure:create",
+        checks="imagewright.platforms.azure.doctor:checks",
+        strays="imagewright.platforms.azure.strays:find",
+        worth_seconds=60.0,
+    ),
+    "local": Entry(
+        create="imagewright.platforms.local:create",
+        checks="imagewright.platforms.local:checks",
+        whereabouts=Whereabouts("00000000-0000-0000-0000-000000000000", "local", "local"),
+    ),
 }
-"""Who can tell what earlier builds left behind without their ledgers, by tags and expiry."""
 
 
 def load(name: str, settings: Settings, emit: Emit, clock: Clock) -> Platform:
     """The platform `name`. Raises OptionsError for one that is not there."""
-    factory: Factory = find(PLATFORMS, name)
+    factory: Factory = find(entry(name).create)
     return factory(settings, emit, clock)
 
 
@@ -101,9 +107,14 @@ def opened(platform: Platform) -> Iterator[Platform]:
             platform.close()
 
 
-def find(registry: dict[str, str], name: str) -> Any:
-    """What `registry` names as `module:attribute` for `name`."""
-    if name not in registry:
-        raise OptionsError(f"there is no platform `{name}`", hint=f"one of {', '.join(sorted(registry))}")
-    module, _, attribute = registry[name].partition(":")
+def entry(name: str) -> Entry:
+    """Raises OptionsError for a platform that is not there."""
+    if name not in PLATFORMS:
+        raise OptionsError(f"there is no platform `{name}`", hint=f"one of {', '.join(sorted(PLATFORMS))}")
+    return PLATFORMS[name]
+
+
+def find(name: str) -> Any:
+    """What is called `name`, `module:attribute`; imported now."""
+    module, _, attribute = name.partition(":")
     return getattr(import_module(module), attribute)

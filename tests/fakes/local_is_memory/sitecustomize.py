@@ -4,6 +4,7 @@ import importlib.abc
 import importlib.machinery
 import importlib.util
 import sys
+from dataclasses import replace
 from types import ModuleType
 
 
@@ -19,7 +20,8 @@ class _Patch(importlib.abc.MetaPathFinder):
 
         def exec_module(module: ModuleType) -> None:
             run(module)
-            module.PLATFORMS |= dict.fromkeys(("local", "memory"), "memory_platform:platform")  # type: ignore[attr-defined]
+            memory = replace(module.PLATFORMS["local"], create="memory_platform:platform")  # type: ignore[attr-defined]
+            module.PLATFORMS |= {"local": memory, "memory": memory}  # type: ignore[attr-defined]
 
         spec.loader.exec_module = exec_module  # type: ignore[method-assign]
         return spec

@@ -72,8 +72,8 @@ IDENTITY = (
 
 @pytest.fixture
 def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Cli:
-    monkeypatch.setitem(PLATFORMS, "local", "memory_platform:platform")
-    monkeypatch.setitem(PLATFORMS, "memory", "memory_platform:platform")
+    monkeypatch.setitem(PLATFORMS, "local", memory_platform.entry())
+    monkeypatch.setitem(PLATFORMS, "memory", memory_platform.entry())
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("IMAGEWRIGHT_HOME", str(tmp_path / "home"))
     for name in ("AZURE_SUBSCRIPTION_ID", "XDG_DATA_HOME", "NO_COLOR"):

@@ -107,14 +107,16 @@ def test_a_build_keeps_to_the_limits(cli) -> None:
 
 
 def test_doctor(cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dataclasses import replace
+
     import memory_platform
 
     from imagewright.core.report import Check, Verdict
-    from imagewright.platforms import DOCTORS
+    from imagewright.platforms import PLATFORMS
 
     found = [Check("qemu", Verdict.GOOD, "9.0"), Check("disk", Verdict.POOR, "3 GiB free", "free some")]
     monkeypatch.setattr(memory_platform, "checks", lambda settings: found, raising=False)
-    monkeypatch.setitem(DOCTORS, "local", "memory_platform:checks")
+    monkeypatch.setitem(PLATFORMS, "local", replace(PLATFORMS["local"], checks="memory_platform:checks"))
     assert cli("doctor") == 0
     assert cli.out.splitlines() == [
         "good  qemu  9.0",

@@ -7,6 +7,7 @@ import signal
 from collections.abc import Mapping
 from pathlib import Path
 
+import memory_platform
 import pytest
 from sample_template import template
 
@@ -34,7 +35,7 @@ class InterruptedAtOnce(GitHub):
 
 @pytest.fixture
 def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Mapping[str, str]:
-    monkeypatch.setitem(PLATFORMS, "local", "memory_platform:platform")
+    monkeypatch.setitem(PLATFORMS, "local", memory_platform.entry())
     monkeypatch.chdir(tmp_path)
     (tmp_path / "output").touch()
     monkeypatch.setenv("GITHUB_OUTPUT", str(tmp_path / "output"))

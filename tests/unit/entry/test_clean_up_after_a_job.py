@@ -6,6 +6,7 @@ import sys
 from contextlib import ExitStack
 from pathlib import Path
 
+import memory_platform
 import pytest
 from manual_clock import ManualClock
 
@@ -42,7 +43,7 @@ class DyingBuild(ManualClock):
 
 
 def clean_up(build: DyingBuild, temp: Path, monkeypatch: pytest.MonkeyPatch) -> int:
-    monkeypatch.setitem(PLATFORMS, "memory", "memory_platform:platform")
+    monkeypatch.setitem(PLATFORMS, "memory", memory_platform.entry())
     runner = GitHub({"RUNNER_TEMP": str(temp), "INPUT_PLATFORM": "local"})
     show = Redact()
     log = PipelineLog(sys.stdout, build, Excerpts(mask=show.text), runner.dialect, workspace=temp, verbose=False)

@@ -93,7 +93,7 @@ class Action:
 
 @pytest.fixture
 def action(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Action:
-    monkeypatch.setitem(PLATFORMS, "local", "memory_platform:platform")
+    monkeypatch.setitem(PLATFORMS, "local", memory_platform.entry())
     mine = Action(tmp_path, capsys)
     mine.workspace.mkdir()
     monkeypatch.chdir(mine.workspace)
@@ -200,7 +200,7 @@ def test_a_result_that_cannot_be_written_is_told_once(action: Action) -> None:
 
 
 def test_cancelled_before_the_build_began(action: Action, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(PLATFORMS, "local", "memory_platform:cancelled")
+    monkeypatch.setitem(PLATFORMS, "local", memory_platform.entry("cancelled"))
     ran = action(template=template("say hi"), when="source-changed")
     assert ran.code == 130
     assert ran.outputs["status"] == "canceled"

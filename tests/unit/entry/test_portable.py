@@ -13,7 +13,7 @@ from sample_template import template
 
 from imagewright.core.clock import SystemClock
 from imagewright.core.errors import PlatformError
-from imagewright.platforms import DOCTORS, Settings, find, load
+from imagewright.platforms import Settings, entry, find, load
 
 FAKES = Path(__file__).parents[2] / "fakes"
 
@@ -86,4 +86,4 @@ def test_the_local_platform_says_at_once_that_it_needs_linux(tmp_path: Path, mon
         load("local", settings, lambda _: None, SystemClock())
     assert "--platform azure" in caught.value.hint
     with pytest.raises(PlatformError, match="need Linux"):
-        find(DOCTORS, "local")(settings)
+        find(entry("local").checks)(settings)

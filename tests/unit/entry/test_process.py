@@ -16,8 +16,9 @@ FAKES = Path(__file__).parents[2] / "fakes"
 WITH_MEMORY = f"""
 import sys
 sys.path.insert(0, {str(FAKES)!r})
+import memory_platform
 from imagewright.platforms import PLATFORMS
-PLATFORMS["local"] = PLATFORMS["memory"] = "memory_platform:platform"
+PLATFORMS["local"] = PLATFORMS["memory"] = memory_platform.entry()
 from imagewright.entry.cli import main
 sys.exit(main())
 """

@@ -1,0 +1,142 @@
+"""`cleanup`: what builds that are over have left, by their ledgers, then by what the platform can tell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from imagewright.app.settings import home_of, settings_of
+from imagewright.core.clock import Clock, Deadline, SystemClock
+from imagewright.core.errors import ImagewrightError, OptionsError
+from imagewright.core.events import Level, Note
+from imagewright.options import Options
+
+if TYPE_CHECKING:
+    from imagewright.core.credential import SignIn
+    from imagewright.core.ownership import Owned
+    from imagewright.core.ports import Platform
+    from imagewright.core.report import CleanupReport
+    from imagewright.engine.build_directory import BuildDirectory
+    from imagewright.render.redact import Redact
+
+CLEANUP_SECONDS = 30 * 60.0
+LOOK_SECONDS = 0.5
+
+
+def cleanup(
+    options: Options,
+    show: Redact,
+    *,
+    patience: float = 0.0,
+    clock: Clock | None = None,
+    sign_in: SignIn | None = None,
+) -> CleanupReport:
+    """Delete what the ledgers of earlier builds list; a build whose process is alive is left alone unless forced.
+
+    `patience` is how many seconds a build may take to end: one that is dying then still deletes by itself, or leaves
+    its ledger to us.
+    """
+    from imagewright.core.report import CleanupReport
+    from imagewright.engine.build_directory import BuildDirectory, all_of, clear_staging
+    from imagewright.engine.ledger import pending
+    from imagewright.engine.sweep import sweep
+
+    clock = clock or SystemClock()
+    places = all_of(home_of(options)) if options.ledger is None else (BuildDirectory(_ledger(options).parent),)
+    report = CleanupReport()
+    clear_staging(home_of(options))
+    for place in places:
+        file = options.ledger or place.ledger
+        young = options.older_than is not None and _age(place, clock) < options.older_than
+        if young or not (pending(file) or patience):
+            continue
+        with (
+            _deleting(options, place, show, clock, sign_in) as (_, delete),
+            _over(place, patience, show, clock) as free,
+        ):
+            if free or options.force:
+                done = sweep(file, delete, show)
+                report = replace(report, deleted=report.deleted + done.deleted, left=report.left + done.left)
+            else:
+                report = replace(report, running=(*report.running, place.build_id))
+    return report if options.ledger is not None else _strays(options, report, show, clock, sign_in)
+
+
+@contextmanager
+def _over(place: BuildDirectory, patience: float, show: Redact, clock: Clock) -> Iterator[bool]:
+    """Hold the lock of a build as soon as nobody else does; False where somebody still does after `patience`."""
+    from imagewright.engine.build_directory import locked
+
+    until, told = clock.monotonic() + patience, False
+    while True:
+        with locked(place) as free:
+            if free or clock.monotonic() >= until:
+                yield free
+                return
+        if not told:
+            show(Note(f"build {place.build_id} still runs; its end is waited for"))
+            told = True
+        clock.wait(LOOK_SECONDS)
+
+
+def _strays(
+    options: Options, report: CleanupReport, show: Redact, clock: Clock, sign_in: SignIn | None
+) -> CleanupReport:
+    """What builds of other machines left, where the platform can tell: their ledgers died with their machines."""
+    from imagewright.core.report import Left
+    from imagewright.engine.build_directory import BuildDirectory
+    from imagewright.platforms import entry, find
+
+    strays = entry(options.platform).strays
+    if not strays:
+        return report
+    place = BuildDirectory(home_of(options) / "builds" / "strays")
+    found = find(strays)(settings_of(options, place.path, sign_in), clock, options.older_than)
+    with _deleting(options, place, show, clock, sign_in) as (begin, delete):
+        begin(options.platform, found)
+        for owned in found:
+            try:
+                delete(owned)
+            except ImagewrightError as error:
+                show(Note(f"could not delete {owned}: {error}", Level.WARNING, error.hint))
+                report = replace(report, left=(*report.left, Left(owned, str(error), error.hint)))
+            else:
+                show(Note(f"deleted {owned}"))
+                report = replace(report, deleted=(*report.deleted, owned))
+    return report
+
+
+def _ledger(options: Options) -> Path:
+    if options.ledger is None or not options.ledger.is_file():
+        raise OptionsError(f"`--ledger`: there is no file {options.ledger}", hint="check the path")
+    return options.ledger
+
+
+def _age(place: BuildDirectory, clock: Clock) -> float:
+    return (clock.now() - place.started()).total_seconds()
+
+
+@contextmanager
+def _deleting(
+    options: Options, place: BuildDirectory, show: Redact, clock: Clock, sign_in: SignIn | None
+) -> Iterator[tuple[Callable[[str, Sequence[Owned]], None], Callable[[Owned], None]]]:
+    """Begins deletions on one platform, and deletes through the platform that each record names."""
+    from imagewright.core.ports import Begins
+    from imagewright.platforms import load, opened
+
+    deadline = Deadline.after(clock, CLEANUP_SECONDS, "the clean-up")
+    with ExitStack() as stack:
+
+        @cache
+        def platform(name: str) -> Platform:
+            return stack.enter_context(opened(load(name, settings_of(options, place.path, sign_in), show, clock)))
+
+        def begin(name: str, owned: Sequence[Owned]) -> None:
+            if owned and isinstance(begins := platform(name), Begins):
+                begins.begin_deletions(owned, deadline)
+
+        yield begin, lambda owned: platform(owned.platform).delete(owned, deadline)

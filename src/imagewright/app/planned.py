@@ -1,0 +1,107 @@
+"""From options to the one plan that they speak of, with what they override."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from imagewright.app.settings import with_whereabouts
+from imagewright.core.errors import OptionsError, TemplateError
+from imagewright.core.events import Diagnosed
+from imagewright.options import Options
+
+if TYPE_CHECKING:
+    from imagewright.core.errors import Diagnostic
+    from imagewright.core.plan import Plan
+    from imagewright.core.secret import Mask
+    from imagewright.render.redact import Redact
+    from imagewright.template import ArmContext
+
+Prepare = Callable[["Plan"], "Plan"]
+"""What an entry point does to a plan before it is run (build artifacts, tags of the pipeline)."""
+
+
+def planned(options: Options, show: Redact, stdin: bytes, prepare: Prepare | None, directory: Path | None) -> Plan:
+    """The one plan that the options speak of, with what they override."""
+    chosen, warnings = compiled(options, stdin, directory, show.learn)
+    for warning in warnings:
+        show(Diagnosed(warning))
+    chosen = _overridden(chosen, options)
+    return prepare(chosen) if prepare else chosen
+
+
+def compiled(
+    options: Options, stdin: bytes, directory: Path | None, learn: Callable[[Mask], None] | None = None
+) -> tuple[Plan, tuple[Diagnostic, ...]]:
+    from imagewright.template import plans
+
+    try:
+        found, warnings = plans(
+            options.template,
+            text=given(options.template, stdin),
+            parameters_file=str(options.parameters) if options.parameters else None,
+            overrides=dict(options.overrides),
+            context=context_for_building(options),
+            directory=directory,
+        )
+    except TemplateError as error:
+        if learn is not None:
+            learn(error.mask)
+        raise
+    if learn is not None:
+        for each in found:
+            learn(each.mask)
+    return _chosen(found, options.name), warnings
+
+
+def _chosen(found: Sequence[Plan], name: str) -> Plan:
+    named = [each for each in found if not name or each.name == name]
+    if len(named) == 1:
+        return named[0]
+    names = ", ".join(f"`{each.name}`" for each in found)
+    if not named:
+        raise OptionsError(f"the file has no image template `{name}`", hint=f"it has {names}")
+    raise OptionsError(f"the file has {len(named)} image templates", hint=f"choose one with `--name`: {names}")
+
+
+def _overridden(plan: Plan, options: Options) -> Plan:
+    from imagewright.core.plan import DiskFile
+
+    if options.source_disk is not None:
+        if not options.source_disk.is_file():
+            raise OptionsError(f"`--source-disk`: there is no file {options.source_disk}", hint="check the path")
+        plan = replace(plan, source=DiskFile(str(options.source_disk.resolve())))
+    if options.on_error is not None:
+        plan = replace(plan, on_customizer_error=options.on_error, on_validation_error=options.on_error)
+    if options.timeout is not None:
+        plan = replace(plan, timeout=options.timeout * 60.0)
+    return plan
+
+
+def foreseen(options: Options) -> Plan | None:
+    """The plan, as far as it can be made of the template before anybody has signed in; nothing is said of errors."""
+    try:
+        return compiled(options, b"", None)[0]
+    except (TemplateError, OptionsError):
+        return None
+
+
+def given(file: str, stdin: bytes) -> bytes | None:
+    return stdin if file == "-" else None
+
+
+def context_of(options: Options) -> ArmContext:
+    from imagewright.template import ArmContext
+
+    return ArmContext(
+        subscription_id=options.subscription,
+        resource_group=options.resource_group,
+        location=options.location,
+        cloud=options.cloud or "",
+    )
+
+
+def context_for_building(options: Options) -> ArmContext:
+    return context_of(with_whereabouts(options))
