@@ -29,27 +29,27 @@ def installed() -> Path:
     cache = Path(os.environ.get("IMAGEWRIGHT_TEST_CACHE", Path.home() / ".cache" / "imagewright-tests"))
     home = cache / f"azurite-{VERSION}"
     script = home / "node_modules/azurite/dist/src/blob/main.js"
-    cache.mkdir(parents=True, exist_ok=True)
-    with (cache / "azurite.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not script.exists():
-            _install(home)
+    npm_install(f"azurite@{VERSION}", home)
     return script
 
 
-def _install(home: Path) -> None:
-    """Whole or not at all."""
-    if shutil.which("npm") is None:
-        raise CannotRunError("Azurite needs npm")
-    draft = home.with_name(f"{home.name}.draft")
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir()
-    options = ("--no-audit", "--no-fund", "--silent")
-    command = ["npm", "install", "--prefix", str(draft), f"azurite@{VERSION}", *options]
-    done = subprocess.run(command, capture_output=True, check=False, timeout=600)
-    if done.returncode != 0:
-        raise CannotRunError(f"npm install azurite: {done.stderr.decode(errors='replace')[-500:]}")
-    draft.rename(home)
+def npm_install(package: str, home: Path) -> None:
+    """Install a package into a folder of its own: whole or not at all, by one process for all that want it."""
+    home.parent.mkdir(parents=True, exist_ok=True)
+    with home.with_name(f"{home.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if (home / "node_modules" / package.partition("@")[0]).is_dir():
+            return
+        if shutil.which("npm") is None:
+            raise CannotRunError(f"{package} needs npm")
+        draft = home.with_name(f"{home.name}.draft")
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir()
+        command = ["npm", "install", "--prefix", str(draft), package, "--no-audit", "--no-fund", "--silent"]
+        done = subprocess.run(command, capture_output=True, check=False, timeout=600)
+        if done.returncode != 0:
+            raise CannotRunError(f"npm install {package}: {done.stderr.decode(errors='replace')[-500:]}")
+        draft.rename(home)
 
 
 class Azurite:
