@@ -1,4 +1,4 @@
-"""The measurements behind docs/benchmarks.md. Everything is timed from the start of a process to its end.
+"""The measurements behind docs/benchmarks/local.md. Everything is timed from the start of a process to its end.
 
 Ratios within one run are what counts: these machines are shared, and seconds are not comparable between runs.
 """
@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-PAGE = ROOT / "docs" / "benchmarks.md"
+PAGE = ROOT / "docs" / "benchmarks" / "local.md"
 IMAGEWRIGHT = ROOT / ".venv" / "bin" / "imagewright"
 CPU = "max,la57=off,erms=off"
 INSTALL = """\

@@ -97,6 +97,40 @@ def test_a_token_near_its_end_is_renewed_by_the_sdk(start: Callable[..., Simulat
     assert simulator.tokens.issued >= 2
 
 
+def test_a_token_can_go_out_of_date_before_its_time(sdk: Sdk) -> None:
+    sdk.group()
+    sdk.simulator.tokens.expire()
+    with pytest.raises(ClientAuthenticationError) as caught:
+        sdk.resource.resource_groups.get("g")
+    assert "ExpiredAuthenticationToken" in str(caught.value)
+    with Sdk(sdk.simulator) as another:
+        assert another.resource.resource_groups.get("g").name == "g"
+
+
+def test_a_group_does_not_wait_for_what_lies_in_others(start: Callable[..., Simulator]) -> None:
+    simulator = start(guests=False)
+    with Sdk(simulator) as sdk:
+        for name in ("g", "h"):
+            sdk.open_network(sdk.group(name))
+        sdk.resource.resource_groups.begin_delete("g").result()
+        assert {each.split("/")[4] for each in simulator.resources()} == {"h"}
+
+
+def test_a_group_stays_while_one_of_its_disks_can_be_read(start: Callable[..., Simulator]) -> None:
+    simulator = start(guests=False)
+    with Sdk(simulator) as sdk:
+        sdk.group()
+        empty = {"location": "eastus", "properties": {"creationData": {"createOption": "Empty"}, "diskSizeGB": 4}}
+        sdk.compute.disks.begin_create_or_update("g", "d", empty).result()
+        sdk.compute.disks.begin_grant_access("g", "d", {"access": "Read", "durationInSeconds": 60}).result()
+        with pytest.raises(HttpResponseError):
+            sdk.resource.resource_groups.begin_delete("g").result()
+        assert sdk.resource.resource_groups.check_existence("g")
+        sdk.compute.disks.begin_revoke_access("g", "d").result()
+        sdk.resource.resource_groups.begin_delete("g").result()
+        assert simulator.resources() == []
+
+
 def test_a_revoked_role_is_refused_with_its_action(sdk: Sdk) -> None:
     sdk.group()
     sdk.simulator.roles.actions = ["*/read"]

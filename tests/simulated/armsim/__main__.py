@@ -1,7 +1,8 @@
-"""The simulator as a process of its own: `python -m armsim [--speed N] [--no-guests] [--record FILE]`.
+"""The simulator as a process of its own: `python -m armsim [--speed N] [--no-guests] [--limit NAME=N] [--record F]`.
 
-Prints one line of JSON that says where it is, serves until its standard input ends, then prints one line that says
-what was left and what was asked. For benchmarks, where client and simulator must not share one interpreter.
+Prints one line of JSON that says where it is. Answers each line that it reads, and the end of its standard input,
+with one that says what is there and how much was asked by then. For benchmarks, where client and simulator must not
+share one interpreter.
 """
 
 from __future__ import annotations
@@ -20,8 +21,11 @@ def main() -> None:
     parser.add_argument("--speed", type=float, default=math.inf)
     parser.add_argument("--no-guests", action="store_true")
     parser.add_argument("--record", type=Path)
+    parser.add_argument("--limit", action="append", default=[], metavar="NAME=N", help="a quota, such as cores=1000")
     given = parser.parse_args()
     with Simulator(Pace(speed=given.speed), guests=not given.no_guests, record=given.record) as simulator:
+        limits = (each.partition("=") for each in given.limit)
+        simulator.sizes.limits |= {name: int(number) for name, _, number in limits}
         proxy = simulator.proxy()
         place = {
             "url": simulator.url,
@@ -33,7 +37,8 @@ def main() -> None:
             "secret": simulator.credentials.secret,
         }
         _say(place)
-        sys.stdin.read()
+        for _ in sys.stdin:
+            _say({"requests": len(simulator.requests)})
         asked = len(simulator.requests)
         _say({"resources": simulator.resources(), "requests": asked, "mistakes": simulator.mistakes})
         proxy.close()

@@ -110,12 +110,12 @@ def _begin(call: Call, group: Resource) -> Operation:
     cloud = call.cloud
     group.properties["provisioningState"] = "Deleting"
     inside = cloud.world.inside(group.id)
-    outside = _used_from_outside(call, group)
+    blocked = _used_from_outside(call, group) or _accessed(call, group)
     for other in cloud.operations.running():
         if other.resource_id.lower().startswith(group.id.lower() + "/"):
             cloud.operations.cancel(other)
     works = []
-    for item in inside if outside is None else []:
+    for item in inside if blocked is None else []:
         kind = cloud.kind(item.kind)
         if kind is not None and (work := kind.demolish(cloud, item)) is not None:
             works.append(work)
@@ -135,7 +135,7 @@ def _begin(call: Call, group: Resource) -> Operation:
 
     operation = Operation(
         GROUP, call.target.subscription, group.location, group.id, "delete",
-        cloud.operations.deadline(GROUP_KIND, "delete"), finish, failed, doom=call.doom or outside,
+        cloud.operations.deadline(GROUP_KIND, "delete"), finish, failed, doom=call.doom or blocked,
         retry_first=RETRY_AFTER, retry_poll=RETRY_AFTER,
     )  # fmt: skip
     return cloud.operations.begin(operation, demolish)
@@ -154,6 +154,19 @@ def _used_from_outside(call: Call, group: Resource) -> ArmError | None:
                         f"identifiers '{item.id}' could not be deleted."
                     )
                     return ArmError(409, "ResourceGroupDeletionBlocked", text)
+    return None
+
+
+def _accessed(call: Call, group: Resource) -> ArmError | None:
+    """A disk that a signature still gives access to keeps its group, until the access is given up."""
+    for item in call.cloud.world.inside(group.id):
+        if item.properties.get("diskState") in {"ActiveSAS", "ActiveUpload"}:
+            text = (
+                f"Deletion of resource group '{group.name}' failed as resources with identifiers '{item.id}' could "
+                f"not be deleted. There is an active shared access signature outstanding for disk {item.name}. Call "
+                "EndGetAccess to revoke the access."
+            )
+            return ArmError(409, "ResourceGroupDeletionBlocked", text)
     return None
 
 

@@ -4,45 +4,65 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from enum import StrEnum
 
-SECONDS: dict[tuple[str, str], float] = {
-    ("microsoft.compute/virtualmachines", "create"): 91,
-    ("microsoft.compute/virtualmachines", "update"): 15,
-    ("microsoft.compute/virtualmachines", "delete"): 30,
-    ("microsoft.compute/virtualmachines", "start"): 40,
-    ("microsoft.compute/virtualmachines", "deallocate"): 32,
-    ("microsoft.compute/virtualmachines", "poweroff"): 17,
-    ("microsoft.compute/virtualmachines", "restart"): 44,
-    ("microsoft.compute/virtualmachines", "redeploy"): 106,
-    ("microsoft.compute/virtualmachines", "reapply"): 1,
-    ("microsoft.compute/virtualmachines", "runcommand"): 34,
-    ("microsoft.compute/virtualmachines/runcommands", "create"): 5,
-    ("microsoft.compute/virtualmachines/runcommands", "delete"): 5,
-    ("microsoft.compute/virtualmachines/extensions", "create"): 67,
-    ("microsoft.compute/virtualmachines/extensions", "delete"): 51,
-    ("microsoft.compute/disks", "create"): 1,
-    ("microsoft.compute/snapshots", "create"): 1.2,
-    ("microsoft.compute/snapshots", "delete"): 1,
-    ("microsoft.compute/images", "create"): 6,
-    ("microsoft.compute/images", "delete"): 5,
-    ("microsoft.compute/galleries/images/versions", "create"): 451,
-    ("microsoft.compute/galleries/images/versions", "update"): 150,
-    ("microsoft.compute/galleries/images/versions", "delete"): 90,
-    ("microsoft.network/virtualnetworks", "create"): 10,
-    ("microsoft.network/virtualnetworks", "delete"): 10,
-    ("microsoft.network/virtualnetworks/subnets", "create"): 10,
-    ("microsoft.network/networksecuritygroups", "create"): 10,
-    ("microsoft.network/networksecuritygroups", "delete"): 10,
-    ("microsoft.network/publicipaddresses", "create"): 3,
-    ("microsoft.network/publicipaddresses", "delete"): 10,
-    ("microsoft.network/networkinterfaces", "create"): 1,
-    ("microsoft.network/networkinterfaces", "delete"): 10,
-    ("microsoft.storage/storageaccounts", "create"): 20,
-    ("microsoft.resources/resourcegroups", "delete"): 75,
-    ("microsoft.resources/deployments", "create"): 1,
+
+class Source(StrEnum):
+    """Where a duration comes from: an operation that was recorded (its start and end times), the waits that Azure
+    asks for (Retry-After), or nobody but us."""
+
+    RECORDED = "recorded"
+    ASKED = "Retry-After"
+    ASSUMED = "assumed"
+
+
+@dataclass(frozen=True, slots=True)
+class Duration:
+    seconds: float
+    source: Source
+
+
+RECORDED, ASKED, ASSUMED = Source
+DURATIONS: dict[tuple[str, str], Duration] = {
+    ("microsoft.compute/virtualmachines", "create"): Duration(91, RECORDED),
+    ("microsoft.compute/virtualmachines", "update"): Duration(15, ASSUMED),
+    ("microsoft.compute/virtualmachines", "delete"): Duration(30, ASKED),
+    ("microsoft.compute/virtualmachines", "start"): Duration(105, RECORDED),
+    ("microsoft.compute/virtualmachines", "deallocate"): Duration(32, RECORDED),
+    ("microsoft.compute/virtualmachines", "poweroff"): Duration(17, RECORDED),
+    ("microsoft.compute/virtualmachines", "restart"): Duration(44, RECORDED),
+    ("microsoft.compute/virtualmachines", "redeploy"): Duration(106, RECORDED),
+    ("microsoft.compute/virtualmachines", "reapply"): Duration(1.5, RECORDED),
+    ("microsoft.compute/virtualmachines", "runcommand"): Duration(34, RECORDED),
+    ("microsoft.compute/virtualmachines/runcommands", "create"): Duration(5, ASSUMED),
+    ("microsoft.compute/virtualmachines/runcommands", "delete"): Duration(5, ASSUMED),
+    ("microsoft.compute/virtualmachines/extensions", "create"): Duration(67, RECORDED),
+    ("microsoft.compute/virtualmachines/extensions", "delete"): Duration(50, RECORDED),
+    ("microsoft.compute/disks", "create"): Duration(1, ASSUMED),
+    ("microsoft.compute/snapshots", "create"): Duration(1.2, RECORDED),
+    ("microsoft.compute/snapshots", "delete"): Duration(0.3, RECORDED),
+    ("microsoft.compute/images", "create"): Duration(5.1, RECORDED),
+    ("microsoft.compute/images", "delete"): Duration(5.1, RECORDED),
+    ("microsoft.compute/galleries/images/versions", "create"): Duration(451, RECORDED),
+    ("microsoft.compute/galleries/images/versions", "update"): Duration(150, RECORDED),
+    ("microsoft.compute/galleries/images/versions", "delete"): Duration(90, RECORDED),
+    ("microsoft.network/virtualnetworks", "create"): Duration(10, ASKED),
+    ("microsoft.network/virtualnetworks", "delete"): Duration(10, ASKED),
+    ("microsoft.network/virtualnetworks/subnets", "create"): Duration(10, ASKED),
+    ("microsoft.network/networksecuritygroups", "create"): Duration(10, ASKED),
+    ("microsoft.network/networksecuritygroups", "delete"): Duration(10, ASKED),
+    ("microsoft.network/publicipaddresses", "create"): Duration(3, ASKED),
+    ("microsoft.network/publicipaddresses", "delete"): Duration(10, ASKED),
+    ("microsoft.network/networkinterfaces", "create"): Duration(1, ASSUMED),
+    ("microsoft.network/networkinterfaces", "delete"): Duration(10, ASKED),
+    ("microsoft.storage/storageaccounts", "create"): Duration(17, ASKED),
+    ("microsoft.resources/resourcegroups", "delete"): Duration(75, ASSUMED),
+    ("microsoft.resources/deployments", "create"): Duration(1, ASSUMED),
 }
-"""Seconds from first answer to the end, by (type, verb): recorded where facts/azure-control-plane.md or recordings
-have it (VM, image, version, snapshot, extension, run command), otherwise the first Retry-After that Azure gives."""
+"""How long each operation lasts, from first answer to the end, by (type, verb)."""
+
+OTHERS = 0.5
+"""Seconds of all that is not in the table; assumed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +77,8 @@ class Pace:
 
     def duration(self, kind: str, verb: str) -> float:
         """Real seconds that the operation lasts here."""
-        return SECONDS.get((kind.lower(), verb.lower()), 0.5) / self.speed
+        found = DURATIONS.get((kind.lower(), verb.lower()))
+        return (found.seconds if found else OTHERS) / self.speed
 
     def waiting(self, seconds: float, *, milliseconds: bool) -> dict[str, str]:
         """The header that asks a client to wait `seconds` of simulated time.

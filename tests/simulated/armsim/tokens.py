@@ -46,6 +46,8 @@ class Tokens:
     oid: str = field(default_factory=guid)
     lifetime: int = 3600
     issued: int = 0
+    expired: int = 0
+    """So many of the issued ones count as expired, whatever their `exp` says."""
     _key: bytes = field(default_factory=lambda: os.urandom(32), repr=False)
 
     def configuration(self, base: str, tenant: str) -> dict[str, Any]:
@@ -83,7 +85,6 @@ class Tokens:
         old = "resource" in given
         audience = given["resource"] if old else given.get("scope", "").removesuffix("/.default")
         token = self.issue(audience.rstrip("/"))
-        self.issued += 1
         answer: dict[str, Any] = {"token_type": "Bearer", "access_token": token}
         if old:  # the first version of the endpoint writes numbers as strings
             end = int(time.time()) + self.lifetime
@@ -99,10 +100,11 @@ class Tokens:
 
     def issue(self, audience: str) -> str:
         start = int(time.time())
+        self.issued += 1
         claims = {
             "aud": audience, "iss": f"https://sts.windows.net/{self.tenant}/", "iat": start, "nbf": start - 300,
             "exp": start + self.lifetime, "appid": self.client, "oid": self.oid, "sub": self.oid, "tid": self.tenant,
-            "idtyp": "app", "ver": "1.0",
+            "idtyp": "app", "ver": "1.0", "uti": str(self.issued),
         }  # fmt: skip
         head = _part(json.dumps({"typ": "JWT", "alg": "HS256", "kid": "armsim"}).encode())
         payload = _part(json.dumps(claims).encode())
@@ -112,6 +114,10 @@ class Tokens:
     def revoke(self) -> None:
         """Tokens issued so far are worth nothing from now on."""
         self._key = os.urandom(32)
+
+    def expire(self) -> None:
+        """Tokens issued so far are out of date from now on: a client that trusts their `exp` does not see it come."""
+        self.expired = self.issued
 
     def read(self, authorization: str, base: str) -> Principal:
         """The caller of an ARM request; ArmError 401 for a missing, foreign, expired or forged token."""
@@ -134,7 +140,7 @@ class Tokens:
             claims: dict[str, Any] = json.loads(_unpart(payload))
         except (ValueError, KeyError) as cause:
             raise self._unauthorized("InvalidAuthenticationToken", "The access token is invalid.", base) from cause
-        if claims["exp"] < time.time():
+        if claims["exp"] < time.time() or int(claims["uti"]) <= self.expired:
             end = dt.datetime.fromtimestamp(claims["exp"], dt.UTC)
             text = f"The access token expiry UTC time '{end:%m/%d/%Y %I:%M:%S %p}' is earlier than current UTC time."
             raise self._unauthorized("ExpiredAuthenticationToken", text, base)
