@@ -34,12 +34,14 @@ from imagewright.engine.ledger import Ledger
 from imagewright.engine.resume import CachePolicy, Keep
 from imagewright.engine.run import build
 from imagewright.platforms import Settings
-from imagewright.platforms.azure.choices import AzureChoices
+from imagewright.platforms.azure.choices import CACHE_GROUP, AzureChoices
 from imagewright.platforms.azure.platform import AzurePlatform
 from imagewright.staging.directory import DirectoryStaging
 
 ORIGIN = Origin("template.json", 1, 1, "")
 UBUNTU = PlatformImage("Canonical", "0001-com-ubuntu-server-jammy", "22_04-lts-gen2", "latest")
+RESULTS = ("Microsoft.Compute/galleries/images/versions", "Microsoft.Compute/images")
+SNAPSHOT = "Microsoft.Compute/snapshots"
 NO_CACHE = CachePolicy(reuse=False, keep=Keep.NONE)
 
 
@@ -58,7 +60,9 @@ class AzureWorld:
         self.events: list[Event] = []
         sdk.resource.resource_groups.create_or_update("results", {"location": "eastus"})
         self.definition = self.gallery("web", features=())
-        self.before = set(simulator.resources())
+        self.far = ""
+        self.before: set[str] = set()
+        self.mark()
 
     def gallery(
         self, name: str, features: tuple[tuple[str, str], ...] = (), location: str = "eastus", **facts: Any
@@ -164,6 +168,69 @@ class AzureWorld:
     def notes(self) -> list[str]:
         return [event.message for event in self.events if isinstance(event, Note)]
 
+    # --- what there is ---
+
+    def mark(self) -> None:
+        """What is there now was there before."""
+        self.before = self._everything()
+
     def left(self) -> set[str]:
-        """What is there now and was not there before, but for results."""
-        return set(self.simulator.resources()) - self.before
+        """What is there once all that runs has ended, and was not there before: ids of resources, URLs of blobs (of
+        containers that are empty), and `access to ID` of disks that a signature still reads or writes."""
+        return self._everything() - self.before
+
+    def _everything(self) -> set[str]:
+        found = set(self.simulator.resources())
+        return found | {f"access to {each}" for each in found if self._accessed(each)} | set(self._blobs())
+
+    def _accessed(self, identifier: str) -> bool:
+        return self.simulator.resource(identifier).properties.get("diskState") in ("ActiveSAS", "ActiveUpload")
+
+    def _blobs(self) -> dict[str, str]:
+        """The state of the copy that made each blob, by URL; `""` for those that were uploaded."""
+        found: dict[str, str] = {}
+        cloud = self.simulator.cloud
+        for account in [each.name for each in cloud.world.all("Microsoft.Storage/storageAccounts")]:
+            service = cloud.blobs.client(account)
+            for container in service.list_containers():
+                url = f"{cloud.blobs.url}/{account}/{container.name}"
+                blobs = list(service.get_container_client(container.name).list_blobs(include=["copy"]))
+                found |= {f"{url}/{each.name}": str(each.copy.status or "") for each in blobs} or {url: ""}
+        return found
+
+    def published(self) -> set[str]:
+        """What has come out of builds by now, whole: nothing that still runs is let end for it.
+
+        Versions, managed images, blobs that were copied to their end, and disks in the cache with their group.
+        """
+        cache = f"/subscriptions/{self.simulator.subscription}/resourceGroups/{CACHE_GROUP}"
+        with self.simulator.cloud.world.lock:
+            ready = [each for each in self.simulator.cloud.world.all() if each.ready and each.id not in self.before]
+        results = {each.id for each in ready if each.kind in RESULTS and each.group == "results"}
+        kept = {each.id for each in ready if each.kind == SNAPSHOT and each.group == CACHE_GROUP}
+        copied = {url for url, state in self._blobs().items() if state == "success"} - self.before
+        return results | kept | copied | ({cache} - self.before if kept else set())
+
+    def kept(self) -> set[str]:
+        """What of that stands in the cache, with its group."""
+        return {each for each in self.published() if f"/{CACHE_GROUP}" in each}
+
+    def forget(self) -> None:
+        """Take away whatever was not there before, past Azure."""
+        cloud = self.simulator.cloud
+        for each in sorted(self.left(), reverse=True):
+            if each.startswith("https:"):
+                account, container, *name = each.removeprefix(f"{cloud.blobs.url}/").split("/", 2)
+                inside = cloud.blobs.client(account).get_container_client(container)
+                inside.delete_blob(name[0]) if name else inside.delete_container()
+            elif each.startswith("/"):
+                self._remove(each)
+
+    def _remove(self, identifier: str) -> None:
+        cloud = self.simulator.cloud
+        with cloud.world.lock:
+            found = cloud.world.get(identifier)
+            if found is not None:
+                cloud.world.remove(identifier)
+                if (kind := cloud.kind(found.kind)) is not None:
+                    kind.deleted(cloud, found)

@@ -28,6 +28,15 @@ class Running:
         assert self.zygote.stdout is not None
         return os.waitstatus_to_exitcode(int(self.zygote.stdout.readline()))
 
+    def until(self, text: str, seconds: float = 60) -> None:
+        """Wait until it has printed `text`."""
+        pause = threading.Event()
+        for _ in range(int(seconds / 0.05)):
+            if text in self.text():
+                return
+            pause.wait(0.05)
+        raise TimeoutError(f"{text!r} was not printed: {self.text()}")
+
     def text(self) -> str:
         return self.output.read_text("utf-8", "replace")
 

@@ -35,8 +35,9 @@ def test_a_changed_step_resumes_behind_the_one_before(world: AzureWorld) -> None
     image = world.simulator.content(second.run_outputs[0].artifact_id)
     assert image.read("/opt/ran") == b"1\n"
     assert image.read("/home/imagewright/.ssh/authorized_keys") is None
-    staging = [each for each in world.left() if "/resourceGroups/IT_" in each]
-    assert staging == []
+    results = {first.run_outputs[0].artifact_id, second.run_outputs[0].artifact_id}
+    assert world.left() == results | world.kept()
+    assert len([each for each in world.kept() if "/snapshots/" in each]) == 6  # after boot and each step; captured
 
 
 def test_nothing_changed_means_no_machine_at_all(world: AzureWorld) -> None:

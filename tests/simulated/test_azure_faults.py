@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -123,54 +123,6 @@ def test_no_capacity_anywhere_is_said(world: AzureWorld) -> None:
 
 # --- in the middle ---
 
-PUTS = (
-    ".*/resourcegroups/IT_[^/]*",
-    ".*/virtualNetworks/.*",
-    ".*/networkInterfaces/.*",
-    ".*/virtualMachines/[^/]*",
-    ".*/snapshots/.*",
-    ".*/versions/.*",
-)
-
-
-@pytest.mark.parametrize("path", PUTS)
-@pytest.mark.parametrize(
-    "make", [fault.throttled, fault.conflict, fault.server_error, fault.unavailable, fault.dropped]
-)
-def test_a_passing_trouble_is_survived(world: AzureWorld, make: Callable[..., fault.Fault], path: str) -> None:
-    world.simulator.faults.add(make(path, "PUT"))
-    result = world.build(world.plan("true"))
-    assert result.state is RunState.SUCCEEDED, result.failure
-    assert world.left() == {result.run_outputs[0].artifact_id}
-
-
-@pytest.mark.parametrize("path", PUTS[1:])
-def test_a_connection_that_drops_after_the_request_was_taken(world: AzureWorld, path: str) -> None:
-    world.simulator.faults.add(fault.dropped(path, "PUT", when="after"))
-    result = world.build(world.plan("true"))
-    assert result.state is RunState.SUCCEEDED, result.failure
-    assert world.left() == {result.run_outputs[0].artifact_id}
-
-
-@pytest.mark.parametrize("path", PUTS[1:])
-def test_an_operation_that_fails_is_told_and_leaves_nothing(world: AzureWorld, path: str) -> None:
-    error = ArmError(200, "InternalExecutionError", "An internal execution error occurred.")
-    world.simulator.faults.add(fault.failing(path, error))
-    result = world.build(world.plan("true"))
-    assert result.failure is not None
-    assert "InternalExecutionError" in result.failure.message
-    assert result.failure.exit_code == (5 if "versions" in path else 6)
-    assert world.left() == set()
-
-
-@pytest.mark.parametrize("path", PUTS)
-def test_a_policy_is_named(world: AzureWorld, path: str) -> None:
-    world.simulator.faults.add(fault.policy_denied(path, "no-such-things-here"))
-    result = world.build(world.plan("true"))
-    assert result.failure is not None
-    assert "no-such-things-here" in result.failure.message
-    assert world.left() == set()
-
 
 def test_a_revoked_role_is_told_with_its_action(world: AzureWorld) -> None:
     roles = world.simulator.roles
@@ -185,28 +137,6 @@ def test_a_revoked_role_is_told_with_its_action(world: AzureWorld) -> None:
     assert "Microsoft.Compute/snapshots/write" in result.failure.message
     assert "imagewright doctor" in result.failure.hint
     assert world.left() == set()
-
-
-def test_an_expired_token_is_renewed(world: AzureWorld) -> None:
-    world.simulator.tokens.lifetime = 6
-    result = world.build(world.plan("sleep 7"))
-    assert result.state is RunState.SUCCEEDED, result.failure
-
-
-def test_a_locked_group_is_left_behind_and_said(world: AzureWorld) -> None:
-    def lock() -> None:
-        (group,) = [each for each in world.simulator.resources() if "/IT_" in each and each.count("/") == 4]
-        world.simulator.lock(group)
-
-    world.simulator.faults.add(fault.Fault(".*/powerOff", "POST", then=lock))
-    result = world.build(world.plan("true"))
-    assert result.state is RunState.SUCCEEDED, result.failure
-    assert len(result.left_behind) == 1
-    assert any("ScopeLocked" in note for note in world.notes)
-    assert [owned.kind for owned in world.pending] == ["resource-group"]
-    world.simulator.cloud.locks.clear()
-    world.platform().delete(world.pending[0], world.deadline())
-    assert world.left() == {result.run_outputs[0].artifact_id}
 
 
 def test_one_target_that_fails_does_not_stop_the_others(world: AzureWorld) -> None:
@@ -285,38 +215,3 @@ def test_a_build_that_may_not_wait_so_long_says_so_at_once(world: AzureWorld) ->
     assert result.failure.kind == "BuildTimeoutError"
     assert "1200 s" in result.failure.message
     assert world.left() == set()
-
-
-# --- at every request ---
-
-EVERYWHERE: dict[str, Callable[[int], fault.Fault]] = {
-    "429": lambda number: fault.Fault(after=number, error=fault.problems.throttled("PutVM", 1)),
-    "500": lambda number: fault.Fault(after=number, error=ArmError(500, "InternalServerError", "An error occurred.")),
-    "503": lambda number: fault.Fault(after=number, status=503, body=b""),
-    "409": lambda number: fault.Fault(after=number, error=fault.problems.conflict()),
-    "dropped": lambda number: fault.Fault(after=number, drop="before"),
-    "dropped after": lambda number: fault.Fault(after=number, drop="after"),
-}
-
-
-@pytest.mark.parametrize("turn", range(len(EVERYWHERE)))
-def test_every_request_meets_one_of_the_faults(world: AzureWorld, turn: int) -> None:
-    """Of the requests of a build, each sixth with each of six faults: all of them are survived."""
-    names = list(EVERYWHERE)
-    for number in range(turn, 40, len(names)):
-        world.before = set(world.simulator.resources())
-        rule = world.simulator.faults.add(EVERYWHERE[names[turn]](number))
-        result = world.build(world.plan("true"))
-        world.simulator.faults.clear()
-        assert result.state is RunState.SUCCEEDED, (names[turn], number, result.failure)
-        assert world.left() == {result.run_outputs[0].artifact_id}, (names[turn], number)
-        if rule.struck == 0:
-            return
-
-
-@pytest.mark.parametrize("path", [".*/virtualNetworks/.*", ".*/powerOff", ".*/versions/.*"])
-def test_tokens_that_go_bad_before_their_time_are_replaced(world: AzureWorld, path: str) -> None:
-    world.simulator.faults.add(fault.Fault(path, "PUT|POST", then=world.simulator.tokens.revoke))
-    result = world.build(world.plan("true"))
-    assert result.state is RunState.SUCCEEDED, result.failure
-    assert world.left() == {result.run_outputs[0].artifact_id}
