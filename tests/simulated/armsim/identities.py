@@ -27,7 +27,11 @@ class Identities(Kind):
             "properties": dict(facts),
         }
         made = call.cloud.world.add(Resource(call.target.path, self.type, call.target.name, body))
-        return Answer(200 if old else 201, made.shown(), {"Location": call.base + call.target.path})
+        return Answer(
+            200 if old else 201,
+            made.shown(),
+            {"Location": f"{call.base}{call.target.path}?api-version={call.version}"},
+        )
 
     def delete(self, call: Call) -> Answer:
         if call.cloud.world.get(call.target.path) is None:
