@@ -1,4 +1,4 @@
-"""Makes `tests/fakes` importable: stateful stand-ins for the ports, shared by all tests."""
+"""Makes `tests/fakes` importable: stateful stand-ins for the ports, shared by all; has simulated traffic recorded."""
 
 from __future__ import annotations
 
@@ -6,3 +6,6 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent / "fakes"))
+sys.path.insert(0, str(Path(__file__).parent / "simulated"))
+
+pytest_plugins = ("recording",)

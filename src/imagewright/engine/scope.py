@@ -85,10 +85,7 @@ class Scope:
                 if isinstance(reason, CancelledError) and seconds > CANCELLED_SECONDS:
                     raise
                 self.left_behind.append(owned)
-                self._emit(
-                    Note(
-                        f"could not delete {owned}: {reason}", Level.WARNING, "run `imagewright cleanup` to finish it"
-                    )
-                )
+                hint = getattr(reason, "hint", "") or "run `imagewright cleanup` to finish it"
+                self._emit(Note(f"could not delete {owned}: {reason}", Level.WARNING, hint))
             else:
                 self.release(owned)

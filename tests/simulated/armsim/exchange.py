@@ -83,14 +83,9 @@ class Log:
     def add(self, exchange: Exchange) -> None:
         with self._lock:
             self.exchanges.append(exchange)
-            if self._file is not None and not _on_a_resource(exchange.path):
+            if self._file is not None:
                 with self._file.open("a", encoding="utf-8") as out:
                     out.write(json.dumps(conformance_form(exchange)) + "\n")
-
-
-def _on_a_resource(path: str) -> bool:
-    """Tags, locks and permissions of a resource: the check takes the api-version of the resource for theirs."""
-    return path.lower().count("/providers/") > 1
 
 
 def conformance_form(exchange: Exchange) -> dict[str, Any]:

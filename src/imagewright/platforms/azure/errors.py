@@ -213,13 +213,18 @@ _NAMESPACE = re.compile(r"namespace '([^']+)'")
 def code_of(error: BaseException) -> str:
     """ARM's own code: that of the error, or of its only detail where the error says less than it."""
     found = _said(error)
-    code = str(getattr(found, "code", "") or getattr(error, "error_code", "") or "")
+    code = str(getattr(found, "code", "") or _name(getattr(error, "error_code", None)))
     details = getattr(found, "details", None) or []
     if code in ("InvalidTemplateDeployment", "DeploymentFailed") and details:
         return str(getattr(details[0], "code", "") or code)
     if not code and _throttled(error):
         return "TooManyRequests"
     return code
+
+
+def _name(code: Any) -> str:
+    """The storage SDK has an enum of the codes that it knows; those of others are strings."""
+    return str(getattr(code, "value", code) or "")
 
 
 def _said(error: BaseException) -> Any:
