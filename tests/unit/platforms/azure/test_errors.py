@@ -127,3 +127,16 @@ def test_a_signature_in_a_vendors_text_is_not_passed_on() -> None:
     found = errors.translate(azure.core.exceptions.ServiceRequestError(text), "copying")
     assert "sig=" not in found.message
     assert "/vhds/a.vhd?… (Caused by it)" in found.message
+
+
+def test_the_codes_of_the_storage_sdk_are_read_by_their_value() -> None:
+    from azure.storage.blob import StorageErrorCode
+
+    error = azure.core.exceptions.HttpResponseError("not authorized")
+    error.error_code = StorageErrorCode.AUTHORIZATION_FAILURE  # type: ignore[attr-defined]
+    found = errors.translate(error, "uploading")
+    assert isinstance(found, AuthenticationError)
+    assert (found.message, "--staging-account-network" in found.hint) == (
+        "uploading: AuthorizationFailure: not authorized",
+        True,
+    )
