@@ -30,8 +30,7 @@ def lacking() -> str:
 def installed() -> Path:
     """The folder of oav; installs it with npm the first time."""
     home = Path(os.environ.get("OAV_HOME", Path.home() / ".cache" / "oav"))
-    if not (home / "node_modules" / "oav").is_dir():
-        npm_install(home, OAV, home / "node_modules" / "oav")
+    npm_install(OAV, home)
     return home
 
 

@@ -60,7 +60,7 @@ KINDS = {
     "three targets": Kind(_three, warm=True, only=r"snapshots|images/\*|storageaccounts|getaccess"),
     "resumed": Kind(
         lambda world, number: world.plan("echo same", f"echo {number}"), CachePolicy(keep=Keep.ALL), warm=True,
-        only=r"snapshots|disks|extensions|runcommand", told="",
+        only=r"disks|extensions|runcommand", told="",
     ),
     "validated": Kind(_validated, only=r"compute/images/\*$", told="PlatformError"),
     "agent": Kind(choices={"reach": Reach.AGENT}, only=r"runcommands|storageaccounts", told="PlatformError"),

@@ -47,13 +47,18 @@ def test_an_account_that_is_there_is_used_and_left_as_it_was(world: AzureWorld) 
     assert len(_sent(world, "storageAccounts")) == 1
 
 
-def test_the_name_of_the_account_and_who_may_reach_it(world: AzureWorld) -> None:
-    result = world.build(
-        world.plan("true", targets=(world.vhd(),)), storage_name="mine0account", storage_network="127.0.0.1"
-    )
+def test_the_name_of_the_staging_account(world: AzureWorld) -> None:
+    result = world.build(world.plan("true"), reach=Reach.AGENT, storage_name="mine0account")
+    assert result.state is RunState.SUCCEEDED, result.failure
+    made = {each.path.split("/")[-1] for each in world.simulator.requests if "/storageAccounts/" in each.path}
+    assert made == {"mine0account"}
+    assert world.left() == {result.run_outputs[0].artifact_id}
+
+
+def test_who_may_reach_the_account_that_is_made(world: AzureWorld) -> None:
+    result = world.build(world.plan("true", targets=(world.vhd(),)), storage_network="127.0.0.1")
     assert result.state is RunState.SUCCEEDED, (result.failure, result.target_failures)
     (account,) = [each for each in world.left() if "/storageAccounts/" in each]
-    assert account.endswith("/mine0account")
     rules = world.simulator.resource(account).properties["networkAcls"]
     assert (rules["defaultAction"], [each["value"] for each in rules["ipRules"]]) == ("Deny", ["127.0.0.1"])
     assert world.left() == {account, result.run_outputs[0].artifact_uri}
