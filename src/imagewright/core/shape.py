@@ -9,11 +9,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, TypeVar, cast
 
-from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, WrapValidator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetCoreSchemaHandler, WrapValidator
 from pydantic.alias_generators import to_camel
 from pydantic_core import CoreSchema, PydanticCustomError
 from pydantic_core.core_schema import no_info_wrap_validator_function
 
+from imagewright.core.resource_id import parse_resource_id
 from imagewright.core.unknown import Unknown
 
 T = TypeVar("T")
@@ -83,3 +84,18 @@ def problem(code: str, message: str, *, hint: str = "", field: str = "") -> Pyda
     """The error that a model's own check raises. `field` narrows the place, by AIB's name, within the object."""
     escaped = message.replace("{", "{{").replace("}", "}}")
     return PydanticCustomError(code, escaped, {"hint": hint, "field": field})
+
+
+def id_of(resource_type: str, what: str, *, optional: bool = False) -> AfterValidator:
+    """For a field that holds the ARM resource id of `what`, or, if `optional`, no text at all."""
+    namespace, *kinds = resource_type.split("/")
+    tail = "".join(f"/{kind}/NAME" for kind in kinds)
+    hint = "/subscriptions/.../resourceGroups/" + (f".../providers/{namespace}{tail}" if resource_type else "NAME")
+
+    def check(text: str) -> str:
+        found = parse_resource_id(text)
+        if not (optional and not text) and (not found or not found.is_a(resource_type)):
+            raise problem("bad-resource-id", f"'{text}' is not the id of {what}", hint=hint)
+        return text
+
+    return AfterValidator(check)

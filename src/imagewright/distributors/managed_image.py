@@ -4,29 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator
-
 from imagewright.core.origin import Origin
 from imagewright.core.plan import ManagedImageTarget
-from imagewright.core.resource_id import parse_resource_id
-from imagewright.core.shape import NonEmpty, problem
+from imagewright.core.shape import NonEmpty, id_of
 from imagewright.distributors.distributor import Distributor
-
-
-def _image(text: str) -> str:
-    found = parse_resource_id(text)
-    if not found or not found.is_a("Microsoft.Compute/images"):
-        raise problem(
-            "bad-resource-id",
-            f"'{text}' is not the id of a managed image",
-            hint="/subscriptions/.../resourceGroups/.../providers/Microsoft.Compute/images/NAME",
-        )
-    return text
 
 
 class ManagedImage(Distributor):
     type: Literal["ManagedImage"]
-    image_id: Annotated[str, AfterValidator(_image)]
+    image_id: Annotated[str, id_of("Microsoft.Compute/images", "a managed image")]
     location: NonEmpty
 
     def target(self, origin: Origin) -> ManagedImageTarget:

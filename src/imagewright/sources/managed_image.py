@@ -4,28 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator
-
 from imagewright.core import plan
 from imagewright.core.plan import OsType
-from imagewright.core.resource_id import parse_resource_id
-from imagewright.core.shape import Shape, problem
-
-
-def _image(text: str) -> str:
-    found = parse_resource_id(text)
-    if not found or not found.is_a("Microsoft.Compute/images"):
-        raise problem(
-            "bad-resource-id",
-            f"'{text}' is not the id of a managed image",
-            hint="/subscriptions/.../resourceGroups/.../providers/Microsoft.Compute/images/NAME",
-        )
-    return text
+from imagewright.core.shape import Shape, id_of
 
 
 class ManagedImage(Shape):
     type: Literal["ManagedImage"]
-    image_id: Annotated[str, AfterValidator(_image)]
+    image_id: Annotated[str, id_of("Microsoft.Compute/images", "a managed image")]
 
     def source(self) -> plan.Source:
         return plan.ManagedImage(self.image_id)

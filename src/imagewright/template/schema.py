@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from imagewright.core.resource_id import parse_resource_id
-from imagewright.core.shape import Known, Shape, Since, problem
+from imagewright.core.shape import Known, Shape, Since, id_of, problem
 from imagewright.customizers import Customizer, Validator
 from imagewright.customizers.script import Sha256
 from imagewright.distributors import Distributor
@@ -25,24 +25,10 @@ State = Literal["Enabled", "Disabled"]
 OnError = Literal["cleanup", "abort"]
 
 
-def _is_a(resource_type: str, what: str) -> AfterValidator:
-    namespace, *kinds = resource_type.split("/")
-    tail = "".join(f"/{kind}/NAME" for kind in kinds)
-    hint = "/subscriptions/.../resourceGroups/" + (f".../providers/{namespace}{tail}" if resource_type else "NAME")
-
-    def check(text: str) -> str:
-        found = parse_resource_id(text)
-        if text and (not found or not found.is_a(resource_type)):
-            raise problem("bad-resource-id", f"'{text}' is not the id of {what}", hint=hint)
-        return text
-
-    return AfterValidator(check)
-
-
 _IDENTITY_TYPE = "Microsoft.ManagedIdentity/userAssignedIdentities"
-IdentityId = Annotated[str, _is_a(_IDENTITY_TYPE, "a user assigned identity")]
-SubnetId = Annotated[str, _is_a("Microsoft.Network/virtualNetworks/subnets", "a subnet")]
-ResourceGroupId = Annotated[str, _is_a("", "a resource group")]
+IdentityId = Annotated[str, id_of(_IDENTITY_TYPE, "a user assigned identity", optional=True)]
+SubnetId = Annotated[str, id_of("Microsoft.Network/virtualNetworks/subnets", "a subnet", optional=True)]
+ResourceGroupId = Annotated[str, id_of("", "a resource group", optional=True)]
 
 
 def _minutes(minutes: int) -> int:
