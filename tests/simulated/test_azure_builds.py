@@ -46,7 +46,7 @@ def test_three_targets_at_once(world: AzureWorld) -> None:
     assert blob.artifact_uri.endswith(".vhd")
     assert "sig=" not in blob.artifact_uri
     accounts = {each for each in world.left() if "/storageAccounts/" in each}
-    assert world.left() - accounts == {version.artifact_id, image.artifact_id}
+    assert world.left() - accounts == {version.artifact_id, image.artifact_id, blob.artifact_uri}
     assert len(accounts) == 1
     (account,) = accounts
     facts = world.simulator.resource(account).properties
