@@ -15,6 +15,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from armsim.certificates import Certificates
 
 _TRANSPORTS: dict[tuple[str, int, int], asyncio.Transport] = {}
+_LOOPS: dict[int, asyncio.AbstractEventLoop] = {}
+"""By the server's port: where its transports may be touched."""
 
 
 class _Protocol(H11Protocol):
@@ -24,6 +26,7 @@ class _Protocol(H11Protocol):
         super().connection_made(transport)
         self._key = _key(transport.get_extra_info("peername"), transport.get_extra_info("sockname"))
         _TRANSPORTS[self._key] = transport
+        _LOOPS[self._key[2]] = asyncio.get_running_loop()
 
     def connection_lost(self, exc: Exception | None) -> None:
         _TRANSPORTS.pop(self._key, None)
@@ -80,6 +83,10 @@ class Server:
             pause.wait(0.005)
 
     def stop(self) -> None:
+        for key, transport in tuple(_TRANSPORTS.items()):
+            if key[2] == self.port:  # clients keep connections open; without a loop nobody could close our end
+                _LOOPS[self.port].call_soon_threadsafe(transport.abort)
         self._server.should_exit = self._server.force_exit = True
         self._thread.join(timeout=10)
         self._socket.close()
+        _LOOPS.pop(self.port, None)
