@@ -64,7 +64,7 @@ def main() -> None:
 def run(work: Path) -> None:
     table = Table()
     base = base_disk(work)
-    ours(table, work, base)
+    ours(table, work)
     packer(table, work, base)
     virt_customize(table, work, base)
     export(table, work)
@@ -74,9 +74,7 @@ def run(work: Path) -> None:
 
 
 def base_disk(work: Path) -> Path:
-    """Debian 12 as `imagewright` bootstraps it: made by a plan, which creates no machine; or BENCH_BASE."""
-    if given := os.environ.get("BENCH_BASE"):
-        return Path(given)
+    """Debian 12 as `imagewright` bootstraps it, by a plan, which creates no machine; our builds find it there too."""
     template = write_template(work / "base.json", "true")
     done = subprocess.run(
         [IMAGEWRIGHT, "plan", template, "--home", work / "home"], capture_output=True, text=True, check=False
@@ -84,9 +82,7 @@ def base_disk(work: Path) -> Path:
     found = list((work / "home" / "sources").glob("*/*/disk.qcow2"))
     if not found:
         sys.exit(done.stderr)
-    base = work / "base.qcow2"
-    shutil.copy(found[0], base)
-    return base
+    return found[0]
 
 
 def write_template(path: Path, *scripts: str) -> Path:
@@ -111,13 +107,13 @@ def write_template(path: Path, *scripts: str) -> Path:
     return path
 
 
-def ours(table: Table, work: Path, base: Path) -> None:
+def ours(table: Table, work: Path) -> None:
     home = work / "home"
 
     def build(name: str, *scripts: str, template: str = "image") -> None:
         path = write_template(work / f"{template}.json", *scripts)
         places = ["--home", home, "--output", work / "out"]
-        command = [IMAGEWRIGHT, "build", path, "--source-disk", base, "--format", "jsonl", *places]
+        command = [IMAGEWRIGHT, "build", path, "--format", "jsonl", *places]
         from_ = time.monotonic()
         with subprocess.Popen([str(word) for word in command], stdout=subprocess.PIPE, text=True) as running:
             assert running.stdout is not None
@@ -266,8 +262,8 @@ def report(table: Table) -> str:
         "# Benchmarks",
         "",
         "Made by `bench/local` in one run: same base disk (Debian 12), same scripts (`apt-get update`, nginx-light,",
-        "one `echo`), same accelerator (QEMU's software emulation), 2 CPUs and 2 GiB for every guest, a fixed VHD at",
-        "the end. packer also runs the Azure agent's deprovisioning, as ours does; virt-customize does not. Ratios",
+        "one `echo`), same accelerator (QEMU's software emulation), 2 CPUs, 2 GiB and BIOS for each guest, a VHD",
+        "at the end. packer also runs the Azure agent's deprovisioning, as ours does, virt-customize not. Ratios",
         "count; the seconds are those of a shared machine.",
         "",
         f"Run of {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, load {load[0]:.1f} at its end.",
