@@ -188,8 +188,7 @@ def report(measured: list[Measured], at_once: dict[str, float], count: int, alon
             f"{count} builds of a managed image (`--no-cache`) in one process: one alone took",
             f"{at_once['alone']:.1f} s (the median of {alone}, measured beside the builds above), all at once",
             f"{at_once['median']:.1f} s in the median and {at_once['slowest']:.1f} s at most. Memory is the highest",
-            "proportional set size of the process, less what it had before, by the number of builds; the `ssh`",
-            "processes are not in it.",
+            "proportional set size of the process, less what it had before, by the number of builds.",
         ]
     return "\n".join((*lines, "", *durations())) + "\n"
 
