@@ -27,6 +27,10 @@ def lacking() -> str:
     return f"{', '.join(missing)} is not installed" if missing else ""
 
 
+TAGS = "/providers/microsoft.resources/tags/"
+"""An extension of other resources, whose document is not held."""
+
+
 def installed() -> Path:
     """The folder of oav; installs it with npm the first time."""
     home = Path(os.environ.get("OAV_HOME", Path.home() / ".cache" / "oav"))
@@ -53,6 +57,8 @@ def each_kind_once(records: Iterable[Path], into: Path) -> int:
             exchange = json.loads(line)
             request, response = exchange["request"], exchange["response"]
             path = request["url"].partition("?")[0].removeprefix("https://management.azure.com")
+            if TAGS in path.lower():
+                continue
             form = json.dumps([_form(request["body"]), _form(response["body"])])
             key = (shape(request["method"], path), response["status"], form)
             if key not in seen:
