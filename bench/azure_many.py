@@ -75,7 +75,7 @@ class Builds:
         barrier.wait()
         from_ = time.monotonic()
         events: list[Event] = []
-        result = app.build(options, Redact(events.append))
+        result = app.build(app.Order(options), Redact(events.append))
         seconds = time.monotonic() - from_
         if app.exit_code(result) != 0:
             notes = [event.message for event in events if isinstance(event, Note)]

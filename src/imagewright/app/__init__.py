@@ -1,6 +1,7 @@
 """The only package that knows everybody: validate, plan, build, cleanup and the small commands.
 
-Each takes `Options` and gives data back; nothing is printed here. Everything is imported on use.
+Each takes `Options`, or an `Order` that holds them, and gives data back; nothing is printed here. Everything is
+imported on use.
 """
 
 from imagewright.app.building import build as build
@@ -8,7 +9,8 @@ from imagewright.app.building import built_from as built_from
 from imagewright.app.building import exit_code as exit_code
 from imagewright.app.building import plan as plan
 from imagewright.app.cleaning import cleanup as cleanup
-from imagewright.app.planned import Prepare as Prepare
+from imagewright.app.order import Order as Order
+from imagewright.app.order import Prepare as Prepare
 from imagewright.app.planned import foreseen as foreseen
 from imagewright.app.platform import cache_list as cache_list
 from imagewright.app.platform import cache_prune as cache_prune

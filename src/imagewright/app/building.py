@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imagewright.app.planned import Prepare, planned
+from imagewright.app.order import Order
+from imagewright.app.planned import planned
 from imagewright.app.platform import platform_of, prune_quietly
 from imagewright.app.results import refused, tell_result
 from imagewright.app.settings import fresh_build_id, home_of, limits_of, policy_of
@@ -16,10 +16,8 @@ from imagewright.core.clock import Clock, Deadline, SystemClock
 from imagewright.core.errors import LeftBehindError
 from imagewright.core.events import BuildFinished, Emit, Event
 from imagewright.core.result import BuildResult, RunState
-from imagewright.options import Options
 
 if TYPE_CHECKING:
-    from imagewright.core.credential import SignIn
     from imagewright.core.plan import Plan, Target
     from imagewright.core.ports import Staging
     from imagewright.engine.build_directory import BuildDirectory
@@ -29,58 +27,39 @@ if TYPE_CHECKING:
 PLAN_SECONDS = 60 * 60.0
 
 
-def plan(
-    options: Options,
-    show: Redact,
-    *,
-    stdin: bytes = b"",
-    directory: Path | None = None,
-    prepare: Prepare | None = None,
-    clock: Clock | None = None,
-    sign_in: SignIn | None = None,
-) -> PlanReport:
-    """What a build would do. Reads and downloads, creates no machine. See `build` for `directory`."""
+def plan(order: Order, show: Redact) -> PlanReport:
+    """What a build would do. Reads and downloads, creates no machine."""
     from imagewright.engine.build_directory import borrowed
     from imagewright.engine.explain import explain
 
-    clock = clock or SystemClock()
-    chosen = planned(options, show, stdin, prepare, directory)
+    clock = SystemClock()
+    chosen = planned(order, show)
     with (
-        borrowed(home_of(options), fresh_build_id(clock)) as place,
-        platform_of(options, place.path, show, clock, sign_in) as platform,
+        borrowed(home_of(order.options), fresh_build_id(clock)) as place,
+        platform_of(order.options, place.path, show, clock, order.sign_in) as platform,
     ):
         report = explain(
             chosen,
             platform=platform,
             staging=staging_of(place, show),
-            policy=policy_of(options),
+            policy=policy_of(order.options),
             deadline=Deadline.after(clock, PLAN_SECONDS, "the plan"),
         )
     return show.masked(report)
 
 
-def build(
-    options: Options,
-    show: Redact,
-    *,
-    stdin: bytes = b"",
-    directory: Path | None = None,
-    prepare: Prepare | None = None,
-    clock: Clock | None = None,
-    sign_in: SignIn | None = None,
-) -> BuildResult:
+def build(order: Order, show: Redact) -> BuildResult:
     """Run the template to its targets. What goes wrong during the build is in the result, what is wrong before it is
-    raised; `--result` is written in both cases. Relative paths in the template start from `directory`, by default
-    from its own."""
+    raised; `--result` is written in both cases."""
     from imagewright.engine.build_directory import forget, occupied
 
-    clock = clock or SystemClock()
+    clock, options = SystemClock(), order.options
     tell_result(options, BuildResult("", "", options.platform, RunState.RUNNING))
     try:
-        chosen = planned(options, show, stdin, prepare, directory)
+        chosen = planned(order, show)
         forget(home_of(options))
         with occupied(home_of(options), fresh_build_id(clock)) as place, _logged(place, show, clock):
-            result = _run(chosen, options, place, show, clock, sign_in)
+            result = _run(chosen, order, place, show, clock)
     except BaseException as error:
         tell_result(options, refused(options, error, show))
         raise
@@ -88,20 +67,13 @@ def build(
     return result
 
 
-def built_from(
-    targets: Sequence[Target],
-    options: Options,
-    show: Redact,
-    *,
-    clock: Clock | None = None,
-    sign_in: SignIn | None = None,
-) -> tuple[str | None, ...]:
+def built_from(targets: Sequence[Target], order: Order, show: Redact) -> tuple[str | None, ...]:
     """For each target the tag of the source of its newest image, `""` without one, None where nobody can tell."""
     from imagewright.core.ports import Remembers
 
-    clock = clock or SystemClock()
+    clock = SystemClock()
     deadline = Deadline.after(clock, PLAN_SECONDS, "the look at the last images")
-    with platform_of(options, home_of(options) / "builds", show, clock, sign_in) as platform:
+    with platform_of(order.options, home_of(order.options) / "builds", show, clock, order.sign_in) as platform:
         if not isinstance(platform, Remembers):
             return tuple(None for _ in targets)
         return tuple(platform.built_from(target, deadline) for target in targets)
@@ -114,9 +86,7 @@ def exit_code(result: BuildResult) -> int:
     return LeftBehindError.exit_code if result.left_behind else 0
 
 
-def _run(
-    plan: Plan, options: Options, place: BuildDirectory, show: Redact, clock: Clock, sign_in: SignIn | None
-) -> BuildResult:
+def _run(plan: Plan, order: Order, place: BuildDirectory, show: Redact, clock: Clock) -> BuildResult:
     from imagewright.engine.ledger import Ledger
     from imagewright.engine.run import build as run
 
@@ -128,7 +98,7 @@ def _run(
                 show(event)
 
     with (
-        platform_of(options, place.path, emit, clock, sign_in) as platform,
+        platform_of(order.options, place.path, emit, clock, order.sign_in) as platform,
         closing(Ledger(place.ledger)) as ledger,
     ):
         result = run(
@@ -138,11 +108,11 @@ def _run(
             ledger=ledger,
             emit=emit,
             clock=clock,
-            policy=policy_of(options),
+            policy=policy_of(order.options),
             build_id=place.build_id,
         )
         if result.state is not RunState.CANCELED:
-            prune_quietly(platform, limits_of(options), show)
+            prune_quietly(platform, limits_of(order.options), show)
         return show.masked(replace(result, log=str(place.log)))
 
 

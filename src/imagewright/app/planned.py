@@ -1,12 +1,12 @@
-"""From options to the one plan that they speak of, with what they override."""
+"""From an order to the one plan that it speaks of, with what its options override."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from imagewright.app.order import Order
 from imagewright.app.settings import with_whereabouts
 from imagewright.core.errors import OptionsError, TemplateError
 from imagewright.core.events import Diagnosed
@@ -19,40 +19,34 @@ if TYPE_CHECKING:
     from imagewright.render.redact import Redact
     from imagewright.template import ArmContext
 
-Prepare = Callable[["Plan"], "Plan"]
-"""What an entry point does to a plan before it is run (build artifacts, tags of the pipeline)."""
 
-
-def planned(options: Options, show: Redact, stdin: bytes, prepare: Prepare | None, directory: Path | None) -> Plan:
-    """The one plan that the options speak of, with what they override."""
-    chosen, warnings = compiled(options, stdin, directory, show.learn)
+def planned(order: Order, show: Redact) -> Plan:
+    """The one plan that the order speaks of. `show` learns the secrets of the template, also of a wrong one."""
+    chosen, warnings = _compiled(order, show.learn)
     for warning in warnings:
         show(Diagnosed(warning))
-    chosen = _overridden(chosen, options)
-    return prepare(chosen) if prepare else chosen
+    chosen = _overridden(chosen, order.options)
+    return order.prepare(chosen) if order.prepare else chosen
 
 
-def compiled(
-    options: Options, stdin: bytes, directory: Path | None, learn: Callable[[Mask], None] | None = None
-) -> tuple[Plan, tuple[Diagnostic, ...]]:
+def _compiled(order: Order, learn: Callable[[Mask], None]) -> tuple[Plan, tuple[Diagnostic, ...]]:
     from imagewright.template import plans
 
+    options = order.options
     try:
         found, warnings = plans(
             options.template,
-            text=given(options.template, stdin),
+            text=given(options.template, order.stdin),
             parameters_file=str(options.parameters) if options.parameters else None,
             overrides=dict(options.overrides),
-            context=context_for_building(options),
-            directory=directory,
+            context=context_of(with_whereabouts(options)),
+            directory=order.directory,
         )
     except TemplateError as error:
-        if learn is not None:
-            learn(error.mask)
+        learn(error.mask)
         raise
-    if learn is not None:
-        for each in found:
-            learn(each.mask)
+    for each in found:
+        learn(each.mask)
     return _chosen(found, options.name), warnings
 
 
@@ -83,7 +77,7 @@ def _overridden(plan: Plan, options: Options) -> Plan:
 def foreseen(options: Options) -> Plan | None:
     """The plan, as far as it can be made of the template before anybody has signed in; nothing is said of errors."""
     try:
-        return compiled(options, b"", None)[0]
+        return _compiled(Order(options), lambda _: None)[0]
     except (TemplateError, OptionsError):
         return None
 
@@ -101,7 +95,3 @@ def context_of(options: Options) -> ArmContext:
         location=options.location,
         cloud=options.cloud or "",
     )
-
-
-def context_for_building(options: Options) -> ArmContext:
-    return context_of(with_whereabouts(options))

@@ -35,15 +35,15 @@ def platform_of(
         yield platform
 
 
-def cache_list(options: Options, show: Emit, *, clock: Clock | None = None) -> tuple[Kept, ...]:
+def cache_list(options: Options, show: Emit) -> tuple[Kept, ...]:
     """The checkpoints that are there."""
-    with platform_of(options, home_of(options) / "builds", show, clock or SystemClock()) as platform:
+    with platform_of(options, home_of(options) / "builds", show, SystemClock()) as platform:
         return tuple(platform.cache.list())
 
 
-def cache_prune(options: Options, show: Emit, *, clock: Clock | None = None) -> tuple[Kept, ...]:
+def cache_prune(options: Options, show: Emit) -> tuple[Kept, ...]:
     """Delete the checkpoints over the limits, and say which."""
-    with platform_of(options, home_of(options) / "builds", show, clock or SystemClock()) as platform:
+    with platform_of(options, home_of(options) / "builds", show, SystemClock()) as platform:
         return tuple(platform.cache.prune(limits_of(options)))
 
 

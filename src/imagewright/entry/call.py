@@ -69,7 +69,7 @@ class Call:
         from imagewright.render.outcome import artifact
 
         with self._told(), self._prepared() as prepare:
-            result = app.build(self.options, self.show, stdin=self.stdin, prepare=prepare)
+            result = app.build(self._order(prepare), self.show)
         if self.options.events is EventFormat.TEXT and result.state is not RunState.CANCELED:
             self.console.data(artifact(output) for output in result.run_outputs)
         return app.exit_code(result)
@@ -78,7 +78,7 @@ class Call:
         if self.options.planned is PlanFormat.MATRIX:
             return self._matrix()
         with self._told(), self._prepared() as prepare:
-            report = app.plan(self.options, self.show, stdin=self.stdin, prepare=prepare)
+            report = app.plan(self._order(prepare), self.show)
         from imagewright.render import plan_report
 
         if self.options.planned is PlanFormat.JSON:
@@ -153,6 +153,9 @@ class Call:
 
         self.console.data([f"imagewright {version('imagewright')}"])
         return 0
+
+    def _order(self, prepare: Prepare | None) -> app.Order:
+        return app.Order(self.options, stdin=self.stdin, prepare=prepare)
 
     @contextmanager
     def _prepared(self) -> Iterator[Prepare | None]:

@@ -112,22 +112,30 @@ class Job:
             self.options = replace(self.options, subscription=subscription)
         if not self.options.templates:
             self.options = replace(self.options, templates=(self._made(request),))
-        artifacts = self._artifacts(request)
+        order = self._order(request, self._artifacts(request))
         if request.pipeline.dry_run:
-            return self._planned(request, artifacts)
+            return self._planned(order)
         memory = None
         if request.pipeline.when is When.SOURCE_CHANGED:
-            report = self._report(request, artifacts)
-            memory = self._memory(report)
+            report = app.plan(order, self.show)
+            memory = self._memory(order, report)
             if memory.is_newest:
                 return self._skipped(report)
-        return self._built(request, artifacts, memory)
+        return self._built(order, memory)
 
     @property
     def reaches_azure(self) -> bool:
         return self.options.platform == PUBLISHER or self.options.publish_to_azure
 
-    def _built(self, request: Request, artifacts: str, memory: Memory | None) -> int:
+    def _order(self, request: Request, artifacts: str) -> app.Order:
+        return app.Order(
+            self.options,
+            directory=self.relative_to,
+            prepare=lambda plan: self._prepared(plan, request, artifacts),
+            sign_in=self.sign_in,
+        )
+
+    def _built(self, order: app.Order, memory: Memory | None) -> int:
         from imagewright.render.summary import build_summary
 
         noted = Noted(self.runner.temp / NOTED, self.options.home.absolute())
@@ -135,13 +143,7 @@ class Job:
         for sink in (noted, pulse):
             self.show.join(sink)
         with beating(pulse):
-            result = app.build(
-                self.options,
-                self.show,
-                directory=self.relative_to,
-                prepare=lambda plan: self._prepared(plan, request, artifacts),
-                sign_in=self.sign_in,
-            )
+            result = app.build(order, self.show)
         if memory is not None and result.state is RunState.SUCCEEDED:
             memory.remember()
         self._summary(build_summary(result, run_url=self.runner.run_url))
@@ -150,11 +152,11 @@ class Job:
             self.log.command(self.runner.finished(values))
         return app.exit_code(result)
 
-    def _planned(self, request: Request, artifacts: str) -> int:
+    def _planned(self, order: app.Order) -> int:
         from imagewright.render.plan_report import as_text
         from imagewright.render.summary import plan_summary
 
-        report = self._report(request, artifacts)
+        report = app.plan(order, self.show)
         self.log.say(as_text(report))
         self._summary(plan_summary(report))
         self._not_built(RunState.PLANNED, report, str(report.source))
@@ -281,21 +283,12 @@ class Job:
 
     # --- when: source-changed ---
 
-    def _report(self, request: Request, artifacts: str) -> PlanReport:
-        return app.plan(
-            self.options,
-            self.show,
-            directory=self.relative_to,
-            prepare=lambda plan: self._prepared(plan, request, artifacts),
-            sign_in=self.sign_in,
-        )
-
-    def _memory(self, report: PlanReport) -> Memory:
+    def _memory(self, order: app.Order, report: PlanReport) -> Memory:
         from imagewright.entry.last_built import file, known
         from imagewright.entry.source_changed import memory
 
         targets = self.plan.targets if self.plan else ()
-        answers = app.built_from(targets, self.options, self.show, sign_in=self.sign_in)
+        answers = app.built_from(targets, order, self.show)
         found = memory(self.options.home, report, targets, answers, self.run)
         shown = ", ".join(answer or "nothing that is known" for answer in found.answers)
         self.show(Note(f"by target, the last image was built from {shown}", Level.DEBUG))
