@@ -13,6 +13,7 @@ from imagewright.app.settings import home_of, settings_of
 from imagewright.core.clock import Clock, Deadline, SystemClock
 from imagewright.core.errors import ImagewrightError, OptionsError
 from imagewright.core.events import Level, Note
+from imagewright.core.locks import held
 from imagewright.options import Options
 
 if TYPE_CHECKING:
@@ -69,11 +70,9 @@ def cleanup(
 @contextmanager
 def _over(place: BuildDirectory, patience: float, show: Redact, clock: Clock) -> Iterator[bool]:
     """Hold the lock of a build as soon as nobody else does; False where somebody still does after `patience`."""
-    from imagewright.engine.build_directory import locked
-
     until, told = clock.monotonic() + patience, False
     while True:
-        with locked(place) as free:
+        with held(place.lock) as free:
             if free or clock.monotonic() >= until:
                 yield free
                 return

@@ -19,26 +19,32 @@ BEYOND = 1 << 30
 
 
 @contextmanager
-def held(path: Path, *, shared: bool = False) -> Iterator[bool]:
-    """Hold the lock that is the file `path`, made where it is missing: True when it could be had at once.
+def held(path: Path, *, shared: bool = False, wait: bool = False) -> Iterator[bool]:
+    """Hold the lock that is the file `path`, made where it is missing: True when it could be had; False when somebody
+    else has it, or when its folder is gone.
 
-    Those who share it do not keep each other out, but on Windows they do.
+    Those who share it do not keep each other out, but on Windows they do. `wait`: until nobody else has it; on
+    Windows ten seconds at most, then OSError.
     """
-    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        yield _taken(handle, shared=shared)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    except FileNotFoundError:
+        yield False
+        return
+    try:
+        yield _taken(handle, shared=shared, wait=wait)
     finally:
         os.close(handle)
 
 
-def _taken(handle: int, *, shared: bool) -> bool:
+def _taken(handle: int, *, shared: bool, wait: bool) -> bool:
     try:
         if fcntl is not None:
-            fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+            fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB))
         else:
             msvcrt: Any = import_module("msvcrt")
             os.lseek(handle, BEYOND, os.SEEK_SET)
-            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+            msvcrt.locking(handle, msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
     except (BlockingIOError, PermissionError):
         return False
     return True

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -70,7 +70,7 @@ def occupied(home: Path, build_id: str) -> Iterator[BuildDirectory]:
         raise OptionsError(
             f"{place.path} cannot be made: {error.strerror}", hint="choose another place with `--home`"
         ) from error
-    with locked(place):
+    with held(place.lock):
         try:
             yield place
         finally:
@@ -89,23 +89,12 @@ def borrowed(home: Path, name: str) -> Iterator[BuildDirectory]:
             shutil.rmtree(mine.path, ignore_errors=True)
 
 
-@contextmanager
-def locked(place: BuildDirectory) -> Iterator[bool]:
-    """Hold the lock of a build, if it is there and nobody else does: True when it was free."""
-    with ExitStack() as stack:
-        try:
-            free = stack.enter_context(held(place.lock))
-        except FileNotFoundError:
-            free = False
-        yield free
-
-
 def forget(home: Path, remembered: int = REMEMBERED) -> None:
     """Remove the directories of builds that are over and owe nothing, but for the newest; and all old staging."""
     clear_staging(home)
     over = [place for place in all_of(home) if not pending(place.ledger)]
     for place in over[: max(0, len(over) - remembered)]:
-        with locked(place) as free:
+        with held(place.lock) as free:
             pass
         if free:  # no build ever comes back to its directory, and Windows removes no file that is open
             shutil.rmtree(place.path, ignore_errors=True)
@@ -115,6 +104,6 @@ def clear_staging(home: Path) -> None:
     """Remove what builds had staged that were killed."""
     for place in all_of(home):
         if place.staging.is_dir():
-            with locked(place) as free:
+            with held(place.lock) as free:
                 if free:
                     shutil.rmtree(place.staging, ignore_errors=True)

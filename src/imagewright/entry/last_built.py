@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from imagewright.core.digest import digest
+from imagewright.core.files import write_whole
 from imagewright.engine.explain import PlanReport
 
 
@@ -26,9 +27,7 @@ def known(home: Path, name: str) -> str:
 def remember(home: Path, name: str, source: str) -> None:
     path = file(home)
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(".part")
-    draft.write_text(json.dumps({**_read(home), name: source}, indent=2) + "\n", encoding="utf-8")
-    draft.replace(path)
+    write_whole(path, json.dumps({**_read(home), name: source}, indent=2) + "\n")
 
 
 def file(home: Path) -> Path:

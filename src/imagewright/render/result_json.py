@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from pathlib import Path
 
 from imagewright.core.errors import Diagnostic, OptionsError
+from imagewright.core.files import write_whole
 from imagewright.core.origin import Origin
 from imagewright.core.result import BuildResult, Failure, RunOutput
 
@@ -68,15 +67,7 @@ def write_result(result: BuildResult, file: Path) -> None:
     text = json.dumps(result_json(result), indent=2) + "\n"
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        handle, draft = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as stream:
-                stream.write(text)
-            Path(draft).chmod(0o644)
-            Path(draft).replace(file)
-        except BaseException:
-            Path(draft).unlink(missing_ok=True)
-            raise
+        write_whole(file, text)
     except OSError as error:
         raise OptionsError(f"`--result`: {file} cannot be written: {error.strerror}") from error
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from imagewright.core.errors import OptionsError
+from imagewright.core.locks import held
 from imagewright.core.ownership import Owned
 from imagewright.engine.build_directory import (
     BuildDirectory,
@@ -17,7 +18,6 @@ from imagewright.engine.build_directory import (
     borrowed,
     clear_staging,
     forget,
-    locked,
     occupied,
 )
 from imagewright.engine.ledger import Ledger
@@ -75,11 +75,11 @@ def test_a_directory_is_locked_as_long_as_its_process_lives_however_it_dies(tmp_
         assert process.stdout is not None
         assert process.stdout.readline() == b"held\n"
         place = BuildDirectory(tmp_path / "builds" / "other")
-        with locked(place) as free:
+        with held(place.lock) as free:
             assert free is False
         process.kill()
         process.wait()
-        with locked(place) as free:
+        with held(place.lock) as free:
             assert free is True
 
 
@@ -111,6 +111,6 @@ def test_a_build_that_another_process_removes_meanwhile_is_no_error(tmp_path: Pa
         pass
     shutil.rmtree(place.path)
     assert place.started() < datetime.now(UTC)
-    with locked(place) as free:
+    with held(place.lock) as free:
         assert free is False
     assert not place.path.exists()

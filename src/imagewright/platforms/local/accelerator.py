@@ -15,6 +15,7 @@ from functools import cache, partial
 from pathlib import Path
 
 from imagewright.core.errors import OptionsError, PlatformError
+from imagewright.core.files import write_whole
 from imagewright.platforms.local import accelerator_probe
 from imagewright.platforms.local.background import Background
 
@@ -114,8 +115,6 @@ def _remember(memory: Path, known: dict[str, dict[str, str]]) -> None:
     """Losing the race against another build costs a probe, no more; a full disk costs no build."""
     try:
         memory.parent.mkdir(parents=True, exist_ok=True)
-        fresh = memory.with_name(f"{memory.name}.{os.getpid()}")
-        fresh.write_text(json.dumps(known, indent=1) + "\n")
-        fresh.replace(memory)
+        write_whole(memory, json.dumps(known, indent=1) + "\n")
     except OSError:
         pass

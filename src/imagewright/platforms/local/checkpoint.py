@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from imagewright.core.files import write_whole
 from imagewright.core.ports import Kept
 
 META = "meta.json"
@@ -75,10 +76,7 @@ def layer_name(number: int) -> str:
 
 
 def write_meta(path: Path, meta: Meta) -> None:
-    partial = path.with_suffix(".part")
-    partial.touch(mode=0o600)
-    partial.write_text(json.dumps(asdict(meta), indent=1), "utf-8")
-    partial.replace(path)
+    write_whole(path, json.dumps(asdict(meta), indent=1), 0o600)
 
 
 def read_meta(path: Path) -> Meta | None:

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import fcntl
-import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from imagewright.core.clock import Clock, fresh_name
+from imagewright.core.locks import held
 from imagewright.core.ports import CacheLimits, Kept
 from imagewright.disks.sparse import sha256
 from imagewright.platforms.local.background import Background
@@ -45,7 +44,7 @@ class Checkpoints:
     def __init__(self, root: Path, clock: Clock) -> None:
         self.root = root
         self._clock = clock
-        self._held: dict[Path, int] = {}
+        self._held: dict[Path, contextlib.ExitStack] = {}
         self._finishing: list[tuple[str, Background[None]]] = []
 
     # --- using ---
@@ -66,7 +65,7 @@ class Checkpoints:
         """An empty, held directory for the layers that lie on those of `parent`."""
         directory = self.root / f"{key[:16]}-{fresh_name(6)}"
         self.root.mkdir(parents=True, exist_ok=True)
-        with self._pruning():  # until it is held, it looks like one that somebody left unfinished
+        with held(self._pruning, wait=True):  # until it is held, it looks like one that somebody left unfinished
             directory.mkdir(mode=0o700)
             (directory / "parent").write_text(parent.name if parent else "")
             self._hold(directory)
@@ -156,10 +155,11 @@ class Checkpoints:
         """Hold nothing any more; what this build began and did not finish is gone then."""
         unfinished = any(not (directory / META).exists() for directory in self._held)
         while self._held:
-            os.close(self._held.popitem()[1])
+            self._held.popitem()[1].close()
         if unfinished:
-            with contextlib.suppress(OSError), self._pruning(wait=False):
-                self._delete_unfinished()
+            with contextlib.suppress(OSError), held(self._pruning) as ours:
+                if ours:  # or else somebody prunes, and takes our leftovers too
+                    self._delete_unfinished()
 
     # --- the port ---
 
@@ -177,7 +177,7 @@ class Checkpoints:
         if not self.root.is_dir():
             return ()
         gone: list[Kept] = []
-        with on_host("the cache could not be pruned"), self._pruning():
+        with on_host("the cache could not be pruned"), held(self._pruning, wait=True):
             self._delete_unfinished()
             for entry in sorted(self._entries(""), key=used):
                 if self._over(entry, limits):
@@ -201,7 +201,7 @@ class Checkpoints:
 
     def _delete(self, entry: Entry) -> bool:
         """Delete one checkpoint, but for layers that others lie on. False when a build stands on it."""
-        with _exclusive(entry.directory) as ours:
+        with held(_lock(entry.directory)) as ours:
             if ours:
                 hollow(entry.directory)
             return ours
@@ -215,7 +215,7 @@ class Checkpoints:
             for directory in self._directories():
                 if (directory / META).exists() or directory.name in parents:
                     continue
-                with _exclusive(directory) as ours:
+                with held(_lock(directory)) as ours:
                     if ours:
                         shutil.rmtree(directory)
                         again = True
@@ -241,43 +241,20 @@ class Checkpoints:
     def _hold(self, directory: Path) -> bool:
         if directory in self._held:
             return True
-        try:
-            descriptor = os.open(directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-        except OSError:
-            return False
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except OSError:
-            os.close(descriptor)
-            return False
-        self._held[directory] = descriptor
-        return True
+        with contextlib.ExitStack() as holding:
+            try:
+                ours = holding.enter_context(held(_lock(directory), shared=True))
+            except OSError:
+                return False
+            if ours:
+                self._held[directory] = holding.pop_all()
+            return ours
 
-    @contextmanager
-    def _pruning(self, *, wait: bool = True) -> Iterator[None]:
-        """One at a time deletes; without `wait` BlockingIOError when somebody does: it takes our leftovers too."""
-        descriptor = os.open(self.root / ".prune", os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
-            yield
-        finally:
-            os.close(descriptor)
+    @property
+    def _pruning(self) -> Path:
+        """The lock of whoever deletes: one at a time does."""
+        return self.root / ".prune"
 
 
-@contextmanager
-def _exclusive(directory: Path) -> Iterator[bool]:
-    """Whether it is there and nobody else holds it; nobody can until the block ends."""
-    try:
-        descriptor = os.open(directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-    except FileNotFoundError:
-        yield False
-        return
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            ours = True
-        except OSError:
-            ours = False
-        yield ours
-    finally:
-        os.close(descriptor)
+def _lock(directory: Path) -> Path:
+    return directory / "lock"

@@ -8,7 +8,7 @@ A version appears by one rename, whole; two builds that want the same wait for e
 
 from __future__ import annotations
 
-import fcntl
+import contextlib
 import hashlib
 import json
 import shutil
@@ -18,10 +18,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from imagewright.core.clock import Clock, Deadline, fresh_name
+from imagewright.core.clock import MOMENT, Clock, Deadline, fresh_name
 from imagewright.core.errors import PlatformError
 from imagewright.core.events import Emit, Level, Note, Progress
 from imagewright.core.files import digest_of, write_whole
+from imagewright.core.locks import held
 from imagewright.distributors import versioning
 from imagewright.platforms.local import debian, debian_mirror, debian_version, downloads, qemu_img
 from imagewright.platforms.local.catalog import Download
@@ -156,23 +157,21 @@ class SourceStore:
     @contextmanager
     def _locked(self, place: Path) -> Iterator[None]:
         """Held while a disk is made, so waiting for it can take a minute."""
-        try:
-            place.mkdir(parents=True, exist_ok=True)
-            file = (place / "lock").open("w")
-        except OSError as error:
-            raise PlatformError(f"{place} cannot be written: {error.strerror}") from error
-        with file:
-            told = False
-            while True:
+        told = False
+        while True:
+            with contextlib.ExitStack() as holding:
                 try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    if not told:
-                        self._say(f"another build is getting {place.name}: waiting for it")
-                        told = True
-                    self._deadline.wait(0.25)
-            yield
+                    place.mkdir(parents=True, exist_ok=True)
+                    free = holding.enter_context(held(place / "lock"))
+                except OSError as error:
+                    raise PlatformError(f"{place} cannot be written: {error.strerror}") from error
+                if free:
+                    yield
+                    return
+            if not told:
+                self._say(f"another build is getting {place.name}: waiting for it")
+                told = True
+            self._deadline.wait(MOMENT)
 
     def _say(self, message: str) -> None:
         self._emit(Note(message))
