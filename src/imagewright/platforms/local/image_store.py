@@ -1,6 +1,6 @@
 """The local stand-in for Azure's images: managed images and gallery image versions, under their ARM resource ids.
 
-    images/NAME-DIGEST/lock            one directory for each managed image or image definition
+    images/NAME-DIGEST/lock            one directory for each managed image or image definition; held for moments only
     images/NAME-DIGEST/managed.json    names the folder that holds the managed image now
     images/NAME-DIGEST/versions/1.0.0/ a version of a definition, or the folder of a managed image:
         image.json  disk.qcow2  data-1.qcow2 ...
@@ -24,9 +24,9 @@ from pathlib import Path
 from typing import Any
 
 from imagewright.core.clock import fresh_name
-from imagewright.core.disk import Disk
 from imagewright.core.errors import DistributionError, PlatformError
 from imagewright.core.files import write_whole
+from imagewright.core.locks import held
 from imagewright.core.ownership import Owned, Owner
 from imagewright.core.plan import Generation, OsType
 from imagewright.distributors import versioning
@@ -36,6 +36,7 @@ from imagewright.platforms.local import qemu_img
 DIRECTORY = "directory"
 _LATEST = "latest"
 _FOLDER = "versions"
+_DISK = "disk.qcow2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,7 @@ class ImageStore:
         folder = self._folder(image_id)
         if not (folder / "managed.json").exists():
             return None
-        with _locked(folder / "lock"):
+        with held(folder / "lock", wait=True):
             try:
                 current = json.loads((folder / "managed.json").read_text())["folder"]
             except (OSError, ValueError, KeyError, TypeError):
@@ -127,18 +128,18 @@ class ImageStore:
         owned = owner.own(Owned("local", DIRECTORY, str(draft)))
         try:
             (folder / _FOLDER).mkdir(parents=True, exist_ok=True)
-            with _locked(folder / "lock"):
+            with held(folder / "lock", wait=True):
                 for left in folder.glob("draft-*"):
                     _delete_unless_held(left)
                 draft.mkdir()
-                held = os.open(draft, os.O_RDONLY)
-                fcntl.flock(held, fcntl.LOCK_EX)
+                mine = os.open(draft, os.O_RDONLY)
+                fcntl.flock(mine, fcntl.LOCK_EX)
         except OSError as error:
             raise DistributionError(f"the image store at {self._root} cannot be written: {error.strerror}") from error
         try:
             yield draft
         finally:
-            os.close(held)
+            os.close(mine)
             shutil.rmtree(draft, ignore_errors=True)
             owner.release(owned)
 
@@ -146,7 +147,7 @@ class ImageStore:
         """Make `draft` the managed image `facts.id`, in place of the former one if there is one."""
         folder = self._folder(facts.id)
         name = fresh_name()
-        with _locked(folder / "lock"):
+        with held(folder / "lock", wait=True):
             _describe(draft, facts)
             draft.rename(folder / _FOLDER / name)
             write_whole(folder / "managed.json", json.dumps({"id": facts.id, "folder": name}) + "\n")
@@ -163,7 +164,7 @@ class ImageStore:
         Raises DistributionError if the definition holds images of another kind.
         """
         folder = self._folder(definition_id)
-        with _locked(folder / "lock"):
+        with held(folder / "lock", wait=True):
             there = self.versions(definition_id)
             if there:
                 _demand_same_kind(there[0].facts, facts)
@@ -178,11 +179,9 @@ class ImageStore:
         return self._root / f"{name}-{hashlib.sha256(lower.encode()).hexdigest()[:12]}"
 
 
-def copy_disks(disk: Disk, draft: Path, check: Callable[[], None], progress: Callable[[int, int], None]) -> None:
-    """The OS disk and the data disks, flattened, into `draft`."""
-    names = ["disk.qcow2", *(f"data-{number}.qcow2" for number in range(1, len(disk.data_disks) + 1))]
-    for source, name in zip((disk, *disk.data_disks), names, strict=True):
-        qemu_img.convert(Path(source.location), source.format, draft / name, "qcow2", progress=progress, check=check)
+def disk_names(count: int) -> tuple[str, ...]:
+    """What the disks of an image are called in its folder, the OS disk first."""
+    return (_DISK, *(f"data-{number}.qcow2" for number in range(1, count)))
 
 
 def _demand_same_kind(mine: Facts, new: Facts) -> None:
@@ -212,7 +211,7 @@ def _read(folder: Path, version: str) -> StoredImage | None:
     """What lies in `folder`, or None if that is no whole image."""
     try:
         facts = _facts(json.loads((folder / "image.json").read_text()))
-        disk = folder / "disk.qcow2"
+        disk = folder / _DISK
         size = qemu_img.info(disk, "qcow2").virtual_size
     except (OSError, ValueError, KeyError, TypeError, PlatformError):
         return None
@@ -252,11 +251,3 @@ def _children(folder: Path) -> list[Path]:
         return sorted(folder.iterdir())
     except OSError:
         return []
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Held for moments only: nothing slow happens inside."""
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

@@ -19,17 +19,19 @@ from imagewright.core.ownership import Owned, Owner
 from imagewright.core.plan import ExactSource, Generation, MachineSpec, OsType, Plan, Source, Target
 from imagewright.core.result import RunOutput
 from imagewright.platforms import Settings
-from imagewright.platforms.local import accelerator, firmware, process, publish, qemu_img, seed, sources, wake
+from imagewright.platforms.local import accelerator, firmware, process, qemu_img, seed, sources, wake
 from imagewright.platforms.local.accelerator import Accelerator
 from imagewright.platforms.local.background import Background
 from imagewright.platforms.local.checkpoint import Base, DamagedError, Entry, layer_name
 from imagewright.platforms.local.checkpoints import Checkpoints
 from imagewright.platforms.local.command import MachineConfig
 from imagewright.platforms.local.debian import guest_apt_config
+from imagewright.platforms.local.flat import FILE
 from imagewright.platforms.local.host import FREE_SPACE, HostError, on_host
 from imagewright.platforms.local.image_store import DIRECTORY
 from imagewright.platforms.local.machine import CARRIED, Frame, LocalMachine, active, disk_of
 from imagewright.platforms.local.memory import Memory
+from imagewright.platforms.local.targets import LocalTargets
 
 QEMU = "qemu-system-x86_64"
 MEMORY_MIB = 2048
@@ -49,6 +51,7 @@ class LocalPlatform:
         self._emit = emit
         self._clock = clock
         self.cache = Checkpoints(settings.home / "checkpoints", clock)
+        self._targets = LocalTargets(settings.home, settings.output, settings.work, emit, clock)
         self._choosing: Background[Accelerator] | None = None
         self._accelerator: Accelerator | None = None
         self._unable_to_resume = False
@@ -305,13 +308,11 @@ class LocalPlatform:
     def publish(
         self, disk: Disk, target: Target, source: ExactSource, plan: Plan, owner: Owner, deadline: Deadline
     ) -> RunOutput:
-        return publish.publish(
-            disk, target, source, self._settings.home, self._settings.output, self._emit, self._clock, owner, deadline
-        )
+        return self._targets.publish(disk, target, source, owner, deadline)
 
     def built_from(self, target: Target, deadline: Deadline) -> str | None:
-        """Satisfies core.ports.Remembers, for images of the store: a VHD has no memory."""
-        return publish.built_from(target, self._settings.home)
+        """Satisfies core.ports.Remembers."""
+        return self._targets.built_from(target)
 
     def delete(self, owned: Owned, deadline: Deadline) -> None:
         if owned in self._running:
@@ -322,7 +323,7 @@ class LocalPlatform:
             process.delete(owned, deadline)
         elif owned.kind == DIRECTORY and Path(owned.id).exists():
             shutil.rmtree(owned.id)
-        elif owned.kind == publish.FILE:
+        elif owned.kind == FILE:
             Path(owned.id).unlink(missing_ok=True)
 
     # --- this machine ---

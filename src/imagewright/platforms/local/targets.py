@@ -12,7 +12,7 @@ from imagewright.core.digest import digest
 from imagewright.core.disk import Disk
 from imagewright.core.errors import DistributionError, PlatformError
 from imagewright.core.events import Emit, Progress
-from imagewright.core.files import partial_of
+from imagewright.core.files import partial_of, write_whole
 from imagewright.core.ownership import Owned, Owner
 from imagewright.core.plan import ExactSource, ManagedImageTarget, SharedImageTarget, Target, VhdTarget
 from imagewright.core.ports import SOURCE_TAG
@@ -20,79 +20,121 @@ from imagewright.core.result import RunOutput
 from imagewright.disks import convert, vhd
 from imagewright.distributors import versioning
 from imagewright.distributors.versioning import Version
-from imagewright.platforms.local.image_store import Facts, ImageStore, copy_disks
+from imagewright.platforms.local.flat import FILE, FlatDisks
+from imagewright.platforms.local.image_store import Facts, ImageStore, disk_names
 from imagewright.staging.fetch import local_path
 
-FILE = "file"
 
+class LocalTargets:
+    """The targets of one build. Images go to the store under `home`, VHDs to `output`; `work` is the build's own."""
 
-def publish(
-    disk: Disk,
-    target: Target,
-    source: ExactSource,
-    home: Path,
-    output: Path,
-    emit: Emit,
-    clock: Clock,
-    owner: Owner,
-    deadline: Deadline,
-) -> RunOutput:
-    """Write `disk` to `target` and say where it is. Images go to the store under `home`, VHDs to `output`.
+    def __init__(self, home: Path, output: Path, work: Path, emit: Emit, clock: Clock) -> None:
+        self._store = ImageStore(home / "images")
+        self._output = output
+        self._flat = FlatDisks(work)
+        self._emit = emit
+        self._clock = clock
 
-    What is not whole yet is owned. Safe to be called for several targets at once. Raises DistributionError; a version
-    is never overwritten.
-    """
-    try:
+    def publish(self, disk: Disk, target: Target, source: ExactSource, owner: Owner, deadline: Deadline) -> RunOutput:
+        """Write `disk` to `target` and say where it is.
+
+        What is not whole yet is owned. Safe to be called for several targets at once. Raises DistributionError; a
+        version is never overwritten.
+        """
+        try:
+            match target:
+                case VhdTarget():
+                    return self._vhd(disk, target, owner, deadline)
+                case ManagedImageTarget():
+                    return self._managed(disk, target, source, owner, deadline)
+                case SharedImageTarget():
+                    return self._shared(disk, target, source, owner, deadline)
+                case _:
+                    assert_never(target)
+        except PlatformError as error:
+            raise DistributionError(f"{target.run_output_name}: {error.message}", hint=error.hint) from error
+        except OSError as error:
+            raise DistributionError(f"{target.run_output_name} could not be written: {error.strerror}") from error
+
+    def built_from(self, target: Target) -> str | None:
+        """The `SOURCE_TAG` of the newest image at `target`, `""` where there is none; a VHD has no memory."""
         match target:
-            case VhdTarget():
-                return _vhd(disk, target, output, emit, owner, deadline)
             case ManagedImageTarget():
-                return _managed(disk, target, source, ImageStore(home / "images"), emit, clock, owner, deadline)
+                image = self._store.managed(target.image_id)
             case SharedImageTarget():
-                return _shared(disk, target, source, ImageStore(home / "images"), emit, clock, owner, deadline)
+                image = next(reversed(self._store.versions(target.gallery_image_id)), None)
+            case VhdTarget():
+                return None
             case _:
                 assert_never(target)
-    except PlatformError as error:
-        raise DistributionError(f"{target.run_output_name}: {error.message}", hint=error.hint) from error
-    except OSError as error:
-        raise DistributionError(f"{target.run_output_name} could not be written: {error.strerror}") from error
+        return dict(image.facts.tags).get(SOURCE_TAG, "") if image else ""
 
+    def _vhd(self, disk: Disk, target: VhdTarget, owner: Owner, deadline: Deadline) -> RunOutput:
+        path = _place(target, self._output)
+        for number, one in enumerate((disk, *disk.data_disks)):
+            part = path if number == 0 else path.with_name(f"{path.stem}-data-{number}{path.suffix}")
+            partial = partial_of(part)
+            owned = owner.own(Owned("local", FILE, str(partial)))
+            vhd.export(
+                Path(one.location),
+                one.format,
+                one.virtual_size,
+                part,
+                identity=f"{disk.identity or disk.location}.{number}",
+                partial=partial,
+                progress=self._progress(part.name),
+                check=deadline.check,
+            )
+            owner.release(owned)
+        if target.tags:
+            tags = json.dumps({"tags": dict(target.tags)}, indent=1) + "\n"
+            write_whole(path.with_name(f"{path.name}.json"), tags)
+        return RunOutput(target.run_output_name, artifact_uri=str(path))
 
-def built_from(target: Target, home: Path) -> str | None:
-    """The `SOURCE_TAG` of the newest image at `target`, `""` where there is none."""
-    store = ImageStore(home / "images")
-    match target:
-        case ManagedImageTarget():
-            image = store.managed(target.image_id)
-        case SharedImageTarget():
-            image = next(reversed(store.versions(target.gallery_image_id)), None)
-        case VhdTarget():
-            return None
-        case _:
-            assert_never(target)
-    return dict(image.facts.tags).get(SOURCE_TAG, "") if image else ""
+    def _managed(
+        self, disk: Disk, target: ManagedImageTarget, source: ExactSource, owner: Owner, deadline: Deadline
+    ) -> RunOutput:
+        facts = _facts(target.image_id, disk, source, self._clock, location=target.location, tags=target.tags)
+        with self._store.draft(target.image_id, owner) as draft:
+            self._fill(draft, disk, target, owner, deadline)
+            self._store.keep_managed(draft, facts)
+        return RunOutput(target.run_output_name, artifact_id=target.image_id)
 
+    def _shared(
+        self, disk: Disk, target: SharedImageTarget, source: ExactSource, owner: Owner, deadline: Deadline
+    ) -> RunOutput:
+        def choose(existing: tuple[Version, ...]) -> Version:
+            return versioning.choose(target.versioning, existing, source.exact_version)
 
-def _vhd(disk: Disk, target: VhdTarget, output: Path, emit: Emit, owner: Owner, deadline: Deadline) -> RunOutput:
-    path = _place(target, output)
-    for number, one in enumerate((disk, *disk.data_disks)):
-        part = path if number == 0 else path.with_name(f"{path.stem}-data-{number}{path.suffix}")
-        partial = partial_of(part)
-        owned = owner.own(Owned("local", FILE, str(partial)))
-        vhd.export(
-            Path(one.location),
-            one.format,
-            one.virtual_size,
-            part,
-            identity=f"{disk.identity or disk.location}.{number}",
-            partial=partial,
-            progress=_progress(emit, part.name),
-            check=deadline.check,
+        there = self._store.versions(target.gallery_image_id)
+        choose(tuple(found for image in there if (found := versioning.parse(image.version))))  # before the long copy
+        regions = tuple(region.name for region in target.regions)
+        facts = _facts(
+            target.gallery_image_id,
+            disk,
+            source,
+            self._clock,
+            location=regions[0] if regions else "",
+            regions=regions,
+            tags=target.tags,
+            exclude_from_latest=target.exclude_from_latest,
+            replication_mode=target.replication_mode,
         )
-        owner.release(owned)
-    if target.tags:
-        path.with_name(f"{path.name}.json").write_text(json.dumps({"tags": dict(target.tags)}, indent=1) + "\n")
-    return RunOutput(target.run_output_name, artifact_uri=str(path))
+        with self._store.draft(target.gallery_image_id, owner) as draft:
+            self._fill(draft, disk, target, owner, deadline)
+            image = self._store.keep_version(draft, facts, target.gallery_image_id, choose)
+        return RunOutput(target.run_output_name, artifact_id=image.facts.id, version=image.version, regions=regions)
+
+    def _fill(self, draft: Path, disk: Disk, target: Target, owner: Owner, deadline: Deadline) -> None:
+        disks = (disk, *disk.data_disks)
+        for one, name in zip(disks, disk_names(len(disks)), strict=True):
+            self._flat.put(one, draft / name, owner, deadline.check, self._progress(target.run_output_name))
+
+    def _progress(self, label: str) -> convert.Progress:
+        def tell(done: int, total: int) -> None:
+            self._emit(Progress(label, done, total))
+
+        return tell
 
 
 def _place(target: VhdTarget, output: Path) -> Path:
@@ -104,56 +146,6 @@ def _place(target: VhdTarget, output: Path) -> Path:
             hint="leave `uri` out (the VHD then goes to the output folder), or use the Azure platform",
         )
     return local_path(target.uri).absolute()
-
-
-def _managed(
-    disk: Disk,
-    target: ManagedImageTarget,
-    source: ExactSource,
-    store: ImageStore,
-    emit: Emit,
-    clock: Clock,
-    owner: Owner,
-    deadline: Deadline,
-) -> RunOutput:
-    facts = _facts(target.image_id, disk, source, clock, location=target.location, tags=target.tags)
-    with store.draft(target.image_id, owner) as draft:
-        copy_disks(disk, draft, deadline.check, _progress(emit, target.run_output_name))
-        store.keep_managed(draft, facts)
-    return RunOutput(target.run_output_name, artifact_id=target.image_id)
-
-
-def _shared(
-    disk: Disk,
-    target: SharedImageTarget,
-    source: ExactSource,
-    store: ImageStore,
-    emit: Emit,
-    clock: Clock,
-    owner: Owner,
-    deadline: Deadline,
-) -> RunOutput:
-    def choose(existing: tuple[Version, ...]) -> Version:
-        return versioning.choose(target.versioning, existing, source.exact_version)
-
-    there = store.versions(target.gallery_image_id)
-    choose(tuple(found for image in there if (found := versioning.parse(image.version))))  # before the long copy
-    regions = tuple(region.name for region in target.regions)
-    facts = _facts(
-        target.gallery_image_id,
-        disk,
-        source,
-        clock,
-        location=regions[0] if regions else "",
-        regions=regions,
-        tags=target.tags,
-        exclude_from_latest=target.exclude_from_latest,
-        replication_mode=target.replication_mode,
-    )
-    with store.draft(target.gallery_image_id, owner) as draft:
-        copy_disks(disk, draft, deadline.check, _progress(emit, target.run_output_name))
-        image = store.keep_version(draft, facts, target.gallery_image_id, choose)
-    return RunOutput(target.run_output_name, artifact_id=image.facts.id, version=image.version, regions=regions)
 
 
 def _facts(
@@ -185,10 +177,3 @@ def _facts(
         exclude_from_latest=exclude_from_latest,
         replication_mode=replication_mode,
     )
-
-
-def _progress(emit: Emit, label: str) -> convert.Progress:
-    def tell(done: int, total: int) -> None:
-        emit(Progress(label, done, total))
-
-    return tell

@@ -37,7 +37,7 @@ from imagewright.disks import vhd
 from imagewright.engine.ledger import Ledger
 from imagewright.engine.scope import Scope
 from imagewright.platforms.local import debian, debian_version, downloads, sources
-from imagewright.platforms.local.publish import publish
+from imagewright.platforms.local.targets import LocalTargets
 from imagewright.staging import fetch
 
 pytestmark = pytest.mark.skipif(shutil.which("qemu-img") is None, reason="needs qemu-img")
@@ -450,13 +450,14 @@ def test_what_was_published_is_a_source(world: World, tmp_path: Path) -> None:
     disk = Disk(base.location, "qcow2", base.size, OsType.LINUX, Generation.V2, "x64", "key", "TrustedLaunch")
     deadline = Deadline.after(world.clock, 100, "the test")
     scope = Scope(Ledger(tmp_path / "ledger.jsonl"), lambda owned, deadline: None, world.events.append, world.clock)
+    targets = LocalTargets(world.home, tmp_path, tmp_path / "work", world.events.append, world.clock)
     image, definition = f"{COMPUTE}/images/base", f"{COMPUTE}/galleries/g/images/base"
     for target in (
         ManagedImageTarget("a", image, "westeurope"),
         SharedImageTarget("b", definition, LatestVersioning()),
         SharedImageTarget("c", definition, LatestVersioning(), exclude_from_latest=True),
     ):
-        publish(disk, target, base, world.home, tmp_path, world.events.append, world.clock, scope, deadline)
+        targets.publish(disk, target, base, scope, deadline)
     managed = world.resolve(ManagedImage(image.upper()))
     assert (managed.identity, managed.generation, managed.size) == ("key", Generation.V2, 3 * MIB)
     assert managed.security_type == "TrustedLaunch"

@@ -6,6 +6,8 @@ import pickle
 import shutil
 import subprocess
 import sys
+import tempfile
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +17,8 @@ import pytest
 from imagewright.core.clock import Deadline, SystemClock
 from imagewright.core.disk import Disk
 from imagewright.core.errors import CancelledError, DistributionError, PlatformError
-from imagewright.core.events import Event, Progress
+from imagewright.core.events import Emit, Event, Progress
+from imagewright.core.ownership import Owned
 from imagewright.core.plan import (
     ExactSource,
     ExplicitVersion,
@@ -36,7 +39,7 @@ from imagewright.disks import vhd
 from imagewright.engine.ledger import Ledger, pending
 from imagewright.engine.scope import Scope
 from imagewright.platforms.local.image_store import ImageStore
-from imagewright.platforms.local.publish import built_from, publish
+from imagewright.platforms.local.targets import LocalTargets
 
 pytestmark = pytest.mark.skipif(shutil.which("qemu-img") is None, reason="needs qemu-img")
 
@@ -57,12 +60,18 @@ SOURCE = ExactSource(
 CLOCK = SystemClock()
 
 
+def delete(owned: Owned, deadline: Deadline) -> None:
+    Path(owned.id).unlink(missing_ok=True)
+
+
 class World:
     """A home, an output folder, a disk on a base, and the events that were emitted."""
 
     def __init__(self, folder: Path) -> None:
         self.home = folder / "home"
         self.output = folder / "out"
+        self.work = folder / "work"
+        self.work.mkdir()
         self.events: list[Event] = []
         self.content = os.urandom(3 * MIB)
         raw = folder / "base.raw"
@@ -72,7 +81,13 @@ class World:
         self.disk = Disk(str(overlay), "qcow2", 5 * MIB, OsType.LINUX, Generation.V1, identity="key")
         self.deadline = Deadline.after(CLOCK, 100, "the test")
         self.ledger = Ledger(folder / "ledger.jsonl")
-        self.scope = Scope(self.ledger, lambda owned, deadline: None, self.events.append, CLOCK)
+        self.scope = Scope(self.ledger, delete, self.events.append, CLOCK)
+        self.watch: Emit = lambda _: None
+        self.targets = LocalTargets(self.home, self.output, self.work, self.tell, CLOCK)
+
+    def tell(self, event: Event) -> None:
+        self.events.append(event)
+        self.watch(event)
 
     @property
     def store(self) -> ImageStore:
@@ -80,9 +95,7 @@ class World:
 
     def publish(self, target: Target, **changes: object) -> RunOutput:
         disk = replace(self.disk, **changes)  # type: ignore[arg-type]
-        return publish(
-            disk, target, SOURCE, self.home, self.output, self.events.append, CLOCK, self.scope, self.deadline
-        )
+        return self.targets.publish(disk, target, SOURCE, self.scope, self.deadline)
 
     def content_of(self, disk: Path) -> bytes:
         raw = self.home / "compare.raw"
@@ -179,11 +192,11 @@ def test_a_managed_image_is_replaced_whole(world: World) -> None:
 
 def test_an_image_tells_what_it_was_built_from(world: World) -> None:
     targets = (managed(), shared(), VhdTarget("web"))
-    assert [built_from(target, world.home) for target in targets] == ["", "", None]
+    assert [world.targets.built_from(target) for target in targets] == ["", "", None]
     for source in ("old", "new"):
         for target in targets:
             world.publish(replace(target, tags=((SOURCE_TAG, source),)))
-    assert [built_from(target, world.home) for target in targets] == ["new", "new", None]
+    assert [world.targets.built_from(target) for target in targets] == ["new", "new", None]
 
 
 def test_images_with_similar_ids_are_kept_apart(world: World) -> None:
@@ -272,17 +285,21 @@ def test_what_is_not_whole_yet_is_in_the_ledger(world: World, target: Target) ->
     seen: list[tuple[set[Path], set[Path]]] = []
 
     def look(event: Event) -> None:
-        world.events.append(event)
         if isinstance(event, Progress):
-            files = {path for root in (world.home, world.output) for path in root.rglob("*") if path.is_file()}
+            files = {
+                path for root in (world.home, world.output, world.work) for path in root.rglob("*") if path.is_file()
+            }
             owned = {Path(one.id) for one in pending(world.ledger.path)}
             seen.append(({file for file in files if file.stat().st_size}, owned))
 
-    publish(world.disk, target, SOURCE, world.home, world.output, look, CLOCK, world.scope, world.deadline)
+    world.watch = look
+    with world.scope:
+        world.publish(target)
     files, owned = seen[-1]
     assert files
     assert all(owned & {file, *file.parents} for file in files)
     assert pending(world.ledger.path) == ()
+    assert list(world.work.iterdir()) == []
 
 
 def test_a_failure_leaves_no_image_and_no_draft(world: World) -> None:
@@ -322,6 +339,52 @@ def test_a_damaged_entry_is_no_image(world: World) -> None:
     assert world.publish(shared()).version == "1.0.2"
 
 
+@pytest.mark.parametrize("at_once", [1, 4])
+def test_a_disk_is_made_flat_once_for_all_images_that_hold_it(world: World, at_once: int) -> None:
+    wanted: tuple[Target, ...] = (managed(), managed(image_id=f"{MANAGED}-2"), shared(), shared())
+    targets = [replace(target, run_output_name=f"web{number}") for number, target in enumerate(wanted)]
+    with world.scope, ThreadPoolExecutor(at_once) as pool:
+        list(pool.map(world.publish, targets))
+    assert len({event.label for event in world.events if isinstance(event, Progress)}) == 1
+    disks = list(world.home.glob("images/*/versions/*/disk.qcow2"))
+    assert [world.content_of(disk) == world.content for disk in disks] == [True] * 4
+
+
+def test_an_image_on_another_file_system_is_a_copy(world: World) -> None:
+    """As is one where the file system knows no links."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as elsewhere:
+        far = LocalTargets(world.home, world.output, Path(elsewhere), world.events.append, CLOCK)
+        with world.scope:
+            far.publish(world.disk, managed(), SOURCE, world.scope, world.deadline)
+    found = world.store.managed(MANAGED)
+    assert found is not None
+    assert found.disk.stat().st_nlink == 1
+    assert world.content_of(found.disk) == world.content
+
+
+def test_who_waits_for_a_disk_can_be_cancelled(world: World) -> None:
+    """And a disk that one of them could not make flat is made by the next one."""
+    begun, told = threading.Event(), threading.Event()
+
+    def hold(event: Event) -> None:
+        begun.set()
+        told.wait(60)
+        raise CancelledError("the build was cancelled")
+
+    world.watch = hold
+    other = replace(world.deadline, stop=threading.Event())
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(world.publish, managed())
+        assert begun.wait(60)
+        second = pool.submit(world.targets.publish, world.disk, shared(), SOURCE, world.scope, other)
+        other.stop.set()
+        assert isinstance(second.exception(60), CancelledError)
+        told.set()
+        assert isinstance(first.exception(60), CancelledError)
+    world.watch = lambda _: None
+    assert world.publish(shared()).version == "0.0.1"
+
+
 def test_many_targets_at_once_each_get_their_own_version(world: World) -> None:
     targets: list[Target] = [shared(run_output_name=f"web{number}") for number in range(6)]
     targets += [managed(run_output_name="managed"), managed(run_output_name="again"), VhdTarget("vhd")]
@@ -337,7 +400,7 @@ IN_A_PROCESS = """
 import pickle, sys
 from pathlib import Path
 from imagewright.core.clock import Deadline, SystemClock
-from imagewright.platforms.local.publish import publish
+from imagewright.platforms.local.targets import LocalTargets
 
 disk, target, source, folder = pickle.loads(Path(sys.argv[1]).read_bytes())
 deadline = Deadline.after(SystemClock(), 100, "the test")
@@ -351,8 +414,9 @@ class Owner:
         pass
 
 
-home, output = Path(folder, "home"), Path(folder, "out")
-print(publish(disk, target, source, home, output, lambda _: None, SystemClock(), Owner(), deadline).version)
+places = (Path(folder, each) for each in ("home", "out", "work"))
+targets = LocalTargets(*places, lambda _: None, SystemClock())
+print(targets.publish(disk, target, source, Owner(), deadline).version)
 """
 
 
