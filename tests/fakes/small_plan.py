@@ -11,12 +11,13 @@ from manual_clock import ManualClock
 from memory_platform import MemoryPlatform, World
 
 from imagewright.core.actions import Action, Inline, Run, Shell
+from imagewright.core.choices import Keep
 from imagewright.core.events import Event, Output
 from imagewright.core.origin import Origin
 from imagewright.core.plan import MachineSpec, Optimization, Plan, PlatformImage, Step, Validation, VhdTarget
 from imagewright.core.result import BuildResult
 from imagewright.engine.ledger import Ledger
-from imagewright.engine.resume import CachePolicy, Keep
+from imagewright.engine.resume import CachePolicy
 from imagewright.engine.run import build
 from imagewright.platforms import Settings
 from imagewright.staging.directory import DirectoryStaging

@@ -16,11 +16,12 @@ from typing import Any
 
 import pytest
 
+from imagewright.core.choices import Keep
 from imagewright.core.clock import Deadline, SystemClock
 from imagewright.core.events import Event, Output
 from imagewright.core.result import BuildResult, RunState
 from imagewright.engine.ledger import Ledger
-from imagewright.engine.resume import CachePolicy, Keep
+from imagewright.engine.resume import CachePolicy
 from imagewright.engine.run import build
 from imagewright.engine.waiting import backoff, poll
 from imagewright.platforms import Settings, load

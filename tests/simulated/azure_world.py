@@ -10,6 +10,7 @@ from armsim import Simulator
 from sdk import Sdk
 
 from imagewright.core.actions import Inline, Run, RunAs, Shell
+from imagewright.core.choices import Keep
 from imagewright.core.clock import Deadline, SystemClock, fresh_name
 from imagewright.core.credential import ClientSecret, SignIn
 from imagewright.core.events import Event, Note, Output
@@ -31,7 +32,7 @@ from imagewright.core.plan import (
 from imagewright.core.result import BuildResult
 from imagewright.core.secret import Secret
 from imagewright.engine.ledger import Ledger
-from imagewright.engine.resume import CachePolicy, Keep
+from imagewright.engine.resume import CachePolicy
 from imagewright.engine.run import build
 from imagewright.platforms import Settings
 from imagewright.platforms.azure.choices import CACHE_GROUP, AzureChoices

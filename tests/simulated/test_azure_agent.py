@@ -11,11 +11,11 @@ from azure_world import ORIGIN, AzureWorld
 from sdk import Sdk
 
 from imagewright.core.actions import Inline, Reboot, Upload
+from imagewright.core.choices import Keep, Reach
 from imagewright.core.events import Output, Stream
 from imagewright.core.plan import Step
 from imagewright.core.result import RunState
-from imagewright.engine.resume import CachePolicy, Keep
-from imagewright.platforms.azure.choices import Reach
+from imagewright.engine.resume import CachePolicy
 
 
 @pytest.fixture

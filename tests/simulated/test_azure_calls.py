@@ -10,9 +10,10 @@ from armsim import Pace, Simulator
 from azure_world import NO_CACHE, AzureWorld
 from sdk import Sdk
 
+from imagewright.core.choices import Keep
 from imagewright.core.clock import SystemClock
 from imagewright.core.result import RunState
-from imagewright.engine.resume import CachePolicy, Keep
+from imagewright.engine.resume import CachePolicy
 from imagewright.platforms import Settings
 from imagewright.platforms.azure.platform import AzurePlatform
 from imagewright.platforms.azure.polling import quick_then_slow

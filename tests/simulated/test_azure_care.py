@@ -14,11 +14,12 @@ from armsim.problems import ArmError
 from azure_world import AzureWorld
 from sdk import Sdk
 
+from imagewright.core.choices import Keep
 from imagewright.core.clock import SystemClock
 from imagewright.core.plan import AzureSettings, MachineSpec, Plan, TargetRegion
 from imagewright.core.result import RunState
 from imagewright.engine.ledger import Ledger
-from imagewright.engine.resume import CachePolicy, Keep
+from imagewright.engine.resume import CachePolicy
 from imagewright.engine.scope import Scope
 from imagewright.platforms.azure import access, names
 
@@ -141,7 +142,7 @@ def test_an_access_lasts_until_its_last_reader_is_done(world: AzureWorld, sdk: S
 
 
 def test_a_container_in_an_account_that_stays_goes(world: AzureWorld, sdk: Sdk) -> None:
-    from imagewright.platforms.azure.choices import Reach
+    from imagewright.core.choices import Reach
 
     account = sdk.storage.storage_accounts.begin_create(
         "results", "iwstays1", {"location": "eastus", "kind": "StorageV2", "sku": {"name": "Standard_LRS"}}

@@ -10,10 +10,11 @@ from armsim import Simulator
 from azure_world import AzureWorld
 from sdk import Sdk
 
+from imagewright.core.choices import Keep
 from imagewright.core.plan import Validation
 from imagewright.core.ports import CacheLimits
 from imagewright.core.result import RunState
-from imagewright.engine.resume import CachePolicy, Keep
+from imagewright.engine.resume import CachePolicy
 
 ALL = CachePolicy(keep=Keep.ALL)
 

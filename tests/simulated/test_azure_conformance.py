@@ -12,10 +12,10 @@ from armsim import Simulator
 from azure_world import AzureWorld
 from sdk import Sdk
 
+from imagewright.core.choices import Keep, Reach
 from imagewright.core.plan import MachineSpec
 from imagewright.core.result import RunState
-from imagewright.engine.resume import CachePolicy, Keep
-from imagewright.platforms.azure.choices import Reach
+from imagewright.engine.resume import CachePolicy
 
 pytestmark = [pytest.mark.shared, pytest.mark.skipif(bool(oav.lacking()), reason=oav.lacking() or "it can")]
 

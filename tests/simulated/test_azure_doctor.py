@@ -13,12 +13,12 @@ from azure_world import AzureWorld
 from command_line import CommandLine
 from sdk import Sdk
 
+from imagewright.core.choices import Keep, Reach
 from imagewright.core.plan import MachineSpec
 from imagewright.core.report import Check, Verdict
 from imagewright.core.result import RunState
-from imagewright.engine.resume import CachePolicy, Keep
+from imagewright.engine.resume import CachePolicy
 from imagewright.platforms.azure import doctor
-from imagewright.platforms.azure.choices import Reach
 
 
 @pytest.fixture

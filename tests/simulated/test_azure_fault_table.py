@@ -20,10 +20,10 @@ from azure_world import NO_CACHE, AzureWorld, script
 from sdk import Sdk
 from shapes import Shape, blobs, shape
 
+from imagewright.core.choices import Keep, Reach
 from imagewright.core.plan import AzureSettings, Plan, Validation
 from imagewright.core.result import BuildResult, RunState
-from imagewright.engine.resume import CachePolicy, Keep
-from imagewright.platforms.azure.choices import Reach
+from imagewright.engine.resume import CachePolicy
 
 # --- the builds ---
 

@@ -10,9 +10,10 @@ from armsim import faults as fault
 from azure_world import AzureWorld, script
 from sdk import Sdk
 
+from imagewright.core.choices import Keep
 from imagewright.core.plan import Validation
 from imagewright.core.result import RunState
-from imagewright.engine.resume import CachePolicy, Keep
+from imagewright.engine.resume import CachePolicy
 
 
 @pytest.fixture

@@ -12,9 +12,10 @@ from armsim.problems import ArmError
 from azure_world import AzureWorld
 from sdk import Sdk
 
+from imagewright.core.choices import Keep
 from imagewright.core.plan import ExplicitVersion, Target
 from imagewright.core.result import BuildResult, RunState
-from imagewright.engine.resume import CachePolicy, Keep
+from imagewright.engine.resume import CachePolicy
 from imagewright.platforms.azure import gallery
 
 

@@ -12,10 +12,11 @@ from armsim.faults import Fault
 from azure_world import NO_CACHE, AzureWorld, script
 from sdk import Sdk
 
+from imagewright.core.choices import Keep
 from imagewright.core.events import Event, Output
 from imagewright.core.plan import Validation
 from imagewright.core.result import RunState
-from imagewright.engine.resume import CachePolicy, Keep
+from imagewright.engine.resume import CachePolicy
 
 WAIT = "echo now; for i in $(seq 600); do test ! -e /tmp/go-on || exit 0; sleep 0.1; done; exit 1"
 """A guest that holds still until it is taken back, or told to go on."""

@@ -11,9 +11,9 @@ from armsim import Simulator
 from azure_world import AzureWorld
 from sdk import Sdk
 
+from imagewright.core.choices import Reach
 from imagewright.core.plan import MachineSpec
 from imagewright.core.result import RunState
-from imagewright.platforms.azure.choices import Reach
 
 
 @pytest.fixture

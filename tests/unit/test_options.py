@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from imagewright.app.settings import NO_LIMIT_DAYS, azure_choices
+from imagewright.core.choices import Keep
 from imagewright.core.errors import OptionsError
 from imagewright.core.plan import OnError
 from imagewright.options import (
     TABLE,
-    CacheMode,
     Command,
     Options,
     Provenance,
@@ -77,7 +77,7 @@ def test_a_value_has_the_type_of_its_field() -> None:
     assert options.overrides == (("size", "small"), ("note", "a=b"))
     assert options.on_error is OnError.ABORT
     assert options.timeout == 90
-    assert options.cache is CacheMode.ALL
+    assert options.cache is Keep.ALL
     assert options.cache_size == 3 * 512 * 1024**2
     assert options.cache_age == 2 * 86400.0
 
@@ -86,7 +86,7 @@ def test_defaults_are_values_too() -> None:
     options = Options()
     assert options.output == Path("out")
     assert options.platform == "local"
-    assert options.cache is CacheMode.AUTO
+    assert options.cache is Keep.AUTO
     assert options.cache_size == 20 * 1024**3
     assert options.memory is None
     assert options.origin_of("memory").provenance is Provenance.DEFAULT

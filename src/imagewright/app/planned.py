@@ -93,5 +93,5 @@ def context_of(options: Options) -> ArmContext:
         subscription_id=options.subscription,
         resource_group=options.resource_group,
         location=options.location,
-        cloud=options.cloud or "",
+        cloud=options.cloud,
     )

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from imagewright.core.choices import Keep
 from imagewright.core.clock import Clock, fresh_name
 from imagewright.options import Options
 from imagewright.options.table import PUBLISHER
@@ -53,7 +54,7 @@ def settings_of(options: Options, work: Path, sign_in: SignIn | None = None) -> 
         output=options.output,
         memory_mib=options.memory,
         cpus=options.cpus,
-        accelerator=str(options.accelerator),
+        accelerator=options.accelerator,
         subscription_id=options.subscription,
         resource_group=options.resource_group,
         location=options.location,
@@ -63,15 +64,14 @@ def settings_of(options: Options, work: Path, sign_in: SignIn | None = None) -> 
 
 
 def azure_choices(options: Options) -> AzureChoices:
-    from imagewright.engine.resume import Keep
-    from imagewright.platforms.azure.choices import AzureChoices, Reach
+    from imagewright.platforms.azure.choices import AzureChoices
 
     return AzureChoices(
-        cloud=options.cloud or "",
+        cloud=options.cloud,
         arm_endpoint=options.arm_endpoint,
         authority_host=options.authority_host,
         ca_bundle=options.ca_bundle,
-        reach=Reach(str(options.reach)),
+        reach=options.reach,
         agent_address=options.agent_address,
         private=options.private,
         fallback_sizes=options.fallback_sizes,
@@ -91,12 +91,12 @@ def azure_choices(options: Options) -> AzureChoices:
 
 
 def policy_of(options: Options) -> CachePolicy:
-    from imagewright.engine.resume import CachePolicy, Keep
+    from imagewright.engine.resume import CachePolicy
     from imagewright.platforms import entry
 
     if options.no_cache:
         return CachePolicy(reuse=False, keep=Keep.NONE)
-    return CachePolicy(keep=Keep(str(options.cache)), worth_seconds=entry(options.platform).worth_seconds)
+    return CachePolicy(keep=options.cache, worth_seconds=entry(options.platform).worth_seconds)
 
 
 def limits_of(options: Options) -> CacheLimits:

@@ -4,22 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
 from imagewright.core.actions import Action
+from imagewright.core.choices import Keep
 from imagewright.core.digest import digest
 from imagewright.core.plan import ExactSource, Step
 from imagewright.core.secret import Mask
-
-
-class Keep(StrEnum):
-    """Which checkpoints a build keeps: none, the last, all, or those that save more time than they cost."""
-
-    NONE = "none"
-    LAST = "last"
-    ALL = "all"
-    AUTO = "auto"
-
 
 WORTH_SECONDS = 2.0
 """Where a resume takes seconds: no boot, the machine goes on where it stood."""

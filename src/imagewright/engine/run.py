@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from imagewright.core.choices import Keep
 from imagewright.core.clock import Clock, Deadline
 from imagewright.core.disk import Disk
 from imagewright.core.errors import (
@@ -49,7 +50,7 @@ from imagewright.engine.distribute import distribute
 from imagewright.engine.finish import Finishing, finishing
 from imagewright.engine.ledger import Ledger
 from imagewright.engine.perform import StepFailedError, perform
-from imagewright.engine.resume import CachePolicy, Chain, Keep, chain, holds_secret
+from imagewright.engine.resume import CachePolicy, Chain, chain, holds_secret
 from imagewright.engine.scope import Scope
 from imagewright.engine.stage import stage
 

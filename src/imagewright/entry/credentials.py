@@ -27,7 +27,7 @@ from imagewright.core.errors import AuthenticationError
 from imagewright.core.secret import Secret
 from imagewright.entry.az_login import AzLogin, az_login
 from imagewright.entry.oidc import PERMISSION, GitHubOidc
-from imagewright.options.pipeline import Auth
+from imagewright.options.choices import Auth
 
 JOB_TOKENS = (
     "ENDPOINT_AUTH_PARAMETER_SYSTEMVSSCONNECTION_ACCESSTOKEN",

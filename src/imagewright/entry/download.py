@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 from imagewright.core.clock import Clock, Deadline, SystemClock
 from imagewright.core.errors import AuthenticationError, FetchError, OptionsError
 from imagewright.entry.credentials import JOB_TOKENS
-from imagewright.options.pipeline import ArtifactsFrom, PipelineOptions
+from imagewright.options.choices import ArtifactsFrom
+from imagewright.options.pipeline import PipelineOptions
 
 SECONDS = 30 * 60.0
 PAUSES = (2.0, 8.0, 0.0)

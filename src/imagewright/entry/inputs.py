@@ -12,6 +12,7 @@ from imagewright.core.errors import OptionsError
 from imagewright.entry.contradictions import contradictions
 from imagewright.entry.regions import region
 from imagewright.options import TABLE, Options, Provenance, Value, assemble, from_environment, from_inputs
+from imagewright.options.assemble import assemble_pipeline
 from imagewright.options.layers import Layer, strongest
 from imagewright.options.pipeline import (
     BESIDE_TEMPLATE,
@@ -19,7 +20,6 @@ from imagewright.options.pipeline import (
     MAKES_TEMPLATE,
     PIPELINE_TABLE,
     PipelineOptions,
-    assemble_pipeline,
 )
 from imagewright.options.row import Option
 from imagewright.options.table import PUBLISHER

@@ -24,7 +24,7 @@ from imagewright.entry.noted import Noted
 from imagewright.entry.notes import job_ends, login_ends, not_used
 from imagewright.entry.signals import cancellable
 from imagewright.options import Options
-from imagewright.options.pipeline import OnFailure, When
+from imagewright.options.choices import OnFailure, When
 from imagewright.options.table import PUBLISHER
 from imagewright.render.excerpt import Excerpts
 from imagewright.render.pipeline import PipelineLog
@@ -226,7 +226,7 @@ class Job:
             given.client_id.strip(),
             given.tenant_id.strip(),
             self.runner.connection(given),
-            given.environment or str(request.options.cloud or ""),
+            given.environment or request.options.cloud,
         ).choose()
 
     def _made(self, request: Request) -> str:

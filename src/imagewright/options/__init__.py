@@ -1,5 +1,7 @@
 """The one table of options, and the values that the command line, the environment and pipelines give them."""
 
+from imagewright.options.assemble import assemble
+from imagewright.options.choices import Color, EventFormat, PlanFormat, ReportFormat
 from imagewright.options.layers import (
     Layer,
     Provenance,
@@ -9,23 +11,10 @@ from imagewright.options.layers import (
     from_inputs,
 )
 from imagewright.options.row import Command, Group, Kind, Option
-from imagewright.options.table import (
-    TABLE,
-    Accelerator,
-    CacheMode,
-    Color,
-    EventFormat,
-    Options,
-    PlanFormat,
-    ReportFormat,
-    assemble,
-    rows,
-)
+from imagewright.options.table import TABLE, Options, rows
 
 __all__ = [
     "TABLE",
-    "Accelerator",
-    "CacheMode",
     "Color",
     "Command",
     "EventFormat",

@@ -45,7 +45,8 @@ def default_of(option: Option) -> object:
         return option.default == "true"
     if option.default:
         return parse(option, option.default, "default")
-    return "" if option.kind is Kind.STRING else None
+    words = option.kind is Kind.CHOICE and isinstance(option.choices, tuple)
+    return "" if words or option.kind is Kind.STRING else None
 
 
 def _path(text: str, where: str) -> Path:

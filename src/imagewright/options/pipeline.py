@@ -5,52 +5,22 @@ Every input of azure/build-vm-image and of AzureImageBuilderTask@1 is here or in
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields, replace
-from enum import StrEnum
-from typing import Any
+from dataclasses import dataclass, field
+from functools import partial
 
-from imagewright.options.layers import Layer, Provenance, Value, strongest
-from imagewright.options.parse import default_of
-from imagewright.options.row import Command, Group, Kind, Option
+from imagewright.options.choices import ArtifactsFrom, Auth, OnFailure, When
+from imagewright.options.layers import Provenance, Value
+from imagewright.options.row import Command, Group, Kind, Option, table_of
 from imagewright.options.table import TABLE
-
-
-class When(StrEnum):
-    ALWAYS = "always"
-    SOURCE_CHANGED = "source-changed"
-
-
-class OnFailure(StrEnum):
-    CLEANUP = "cleanup"
-    KEEP = "keep"
-
-
-class Auth(StrEnum):
-    AUTO = "auto"
-    SERVICE_CONNECTION = "service-connection"
-    OIDC = "oidc"
-    AZURE_CLI = "azure-cli"
-    WORKLOAD_IDENTITY = "workload-identity"
-    ENVIRONMENT = "environment"
-    MANAGED_IDENTITY = "managed-identity"
-
-
-class ArtifactsFrom(StrEnum):
-    BUILD = "build"
-    PIPELINE = "pipeline"
-    RELEASE = "release"
-
+from imagewright.options.table import row as any_row
 
 SOURCE_TYPES = ("PlatformImage", "SharedImageGallery", "ManagedImage", "marketplace", "gallery")
 TARGET_TYPES = ("ManagedImage", "SharedImageGallery", "VHD", "sig")
 NOWHERE: frozenset[Command] = frozenset()
 
 
-def row(help: str, group: Group, **more: Any) -> Any:  # noqa: A002 - argparse's own word
-    """A field of `PipelineOptions` and its row at once; `more` are the other fields of `Option`."""
-    option = Option(help=help, group=group, commands=NOWHERE, env=None, **more)
-    words = option.kind is Kind.CHOICE and isinstance(option.choices, tuple)
-    return field(default=(default_of(option) or "") if words else default_of(option), metadata={"option": option})
+row = partial(any_row, commands=NOWHERE, env=None)
+"""A field of `PipelineOptions` and its row at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -337,11 +307,7 @@ class PipelineOptions:
         return found.where
 
 
-PIPELINE_TABLE: tuple[Option, ...] = tuple(
-    replace(option, field=each.name, name=option.name or each.name.replace("_", "-"))
-    for each in fields(PipelineOptions)
-    if (option := each.metadata.get("option")) is not None
-)
+PIPELINE_TABLE = table_of(PipelineOptions)
 
 INPUTS: tuple[Option, ...] = tuple(option for option in (*TABLE, *PIPELINE_TABLE) if option.pipeline)
 """Every row that pipelines offer."""
@@ -357,9 +323,3 @@ def target_type(given: PipelineOptions) -> str:
     """What comes out, as a template says it: `VHD`, `SharedImage` or `ManagedImage`."""
     kinds = {"vhd": "VHD", "sharedimagegallery": "SharedImage", "sig": "SharedImage"}
     return kinds.get(given.dist_type.lower(), "ManagedImage")
-
-
-def assemble_pipeline(*layers: Layer) -> PipelineOptions:
-    given = strongest(*layers)
-    values: dict[str, Any] = {name: value.value for name, value in given.items()}
-    return PipelineOptions(**values, given=tuple(given.items()))

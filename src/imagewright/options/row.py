@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
+from typing import Any
 
 
 class Command(StrEnum):
@@ -132,3 +133,12 @@ class Option:
     def values(self) -> tuple[str, ...]:
         """What a choice may be."""
         return self.choices if isinstance(self.choices, tuple) else tuple(str(one) for one in self.choices)
+
+
+def table_of(options: type[Any]) -> tuple[Option, ...]:
+    """The rows that stand in the fields of a dataclass, each named as its field where it has no name of its own."""
+    return tuple(
+        replace(option, field=each.name, name=option.name or each.name.replace("_", "-"))
+        for each in fields(options)
+        if (option := each.metadata.get("option")) is not None
+    )

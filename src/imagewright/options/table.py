@@ -5,63 +5,17 @@ The command line, the action's inputs, the task's inputs and `docs/reference/opt
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields, replace
-from enum import StrEnum
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from imagewright.core.choices import Accelerator, Keep, Reach
 from imagewright.core.errors import OptionsError
 from imagewright.core.plan import OnError
-from imagewright.options.layers import Layer, Provenance, Value, strongest
+from imagewright.options.choices import Color, EventFormat, PlanFormat, ReportFormat
+from imagewright.options.layers import Provenance, Value
 from imagewright.options.parse import default_of
-from imagewright.options.row import ALL, Command, Group, Kind, Option
-
-
-class CacheMode(StrEnum):
-    """Which checkpoints a build keeps: none, the last one, one after each step, or those that are worth it."""
-
-    NONE = "none"
-    LAST = "last"
-    ALL = "all"
-    AUTO = "auto"
-
-
-class EventFormat(StrEnum):
-    TEXT = "text"
-    JSONL = "jsonl"
-
-
-class ReportFormat(StrEnum):
-    TEXT = "text"
-    JSON = "json"
-
-
-class PlanFormat(StrEnum):
-    """`matrix` is for the fan-out of a runner: one leg for each image template of the files."""
-
-    TEXT = "text"
-    JSON = "json"
-    MATRIX = "matrix"
-
-
-class Color(StrEnum):
-    AUTO = "auto"
-    ALWAYS = "always"
-    NEVER = "never"
-
-
-class Accelerator(StrEnum):
-    AUTO = "auto"
-    KVM = "kvm"
-    TCG = "tcg"
-
-
-class Reach(StrEnum):
-    """How the guest of an Azure build VM is driven."""
-
-    AUTO = "auto"
-    SSH = "ssh"
-    AGENT = "agent"
+from imagewright.options.row import ALL, Command, Group, Kind, Option, table_of
 
 
 def row(
@@ -144,9 +98,9 @@ class Options:
         former_github=("build-timeout-in-minutes",), former_task=("buildTimeoutInMinutes",),
     )  # fmt: skip
 
-    cache: CacheMode = row(
+    cache: Keep = row(
         "which checkpoints this build keeps; those that are there are used in any case",
-        Group.CACHE, PLANS, kind=Kind.CHOICE, choices=CacheMode, default="auto",
+        Group.CACHE, PLANS, kind=Kind.CHOICE, choices=Keep, default="auto",
     )  # fmt: skip
     no_cache: bool = row(
         "use no checkpoint and keep none",
@@ -338,43 +292,9 @@ class Options:
         return dict(self.given).get(field, default)
 
 
-TABLE: tuple[Option, ...] = tuple(
-    replace(option, field=each.name, name=option.name or each.name.replace("_", "-"))
-    for each in fields(Options)
-    if (option := each.metadata.get("option")) is not None
-)
+TABLE = table_of(Options)
 
 
 def rows(command: Command) -> tuple[Option, ...]:
     """The options that `command` takes, in the order of the table."""
     return tuple(option for option in TABLE if command in option.commands)
-
-
-def assemble(*layers: Layer) -> Options:
-    """Options out of layers of values, checked against each other. Raises OptionsError."""
-    given = strongest(*layers)
-    values: dict[str, Any] = {name: value.value for name, value in given.items()}
-    options = Options(**values, given=tuple(given.items()))
-    _refuse_contradictions(options)
-    return options
-
-
-def _refuse_contradictions(options: Options) -> None:
-    if options.quiet and options.verbose and _equally_strong(options, "quiet", "verbose"):
-        raise OptionsError("`--quiet` and `--verbose` contradict each other", hint="give one of them")
-    keeps = options.cache is not CacheMode.NONE and _equally_strong(options, "no_cache", "cache")
-    if options.no_cache and keeps:
-        raise OptionsError(
-            f"`--no-cache` and `--cache {options.cache}` contradict each other",
-            hint="`--no-cache` uses no checkpoint and keeps none; `--cache none` only keeps none",
-        )
-    if options.publish_to_azure and options.platform == PUBLISHER:
-        publish, platform = (options.origin_of(each).where for each in ("publish_to_azure", "platform"))
-        raise OptionsError(
-            f"{publish} contradicts {platform} `{PUBLISHER}`: it builds on this machine and uploads the disk",
-            hint=f"leave one of them out; a build on the platform `{PUBLISHER}` publishes there anyway",
-        )
-
-
-def _equally_strong(options: Options, one: str, other: str) -> bool:
-    return options.origin_of(one).provenance == options.origin_of(other).provenance

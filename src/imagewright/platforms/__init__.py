@@ -9,6 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from imagewright.core.choices import Accelerator
 from imagewright.core.clock import Clock
 from imagewright.core.credential import SignIn
 from imagewright.core.errors import OptionsError
@@ -31,7 +32,7 @@ class Settings:
     output: Path = Path("out")
     memory_mib: int | None = None
     cpus: int | None = None
-    accelerator: str = "auto"
+    accelerator: Accelerator = Accelerator.AUTO
     subscription_id: str = ""
     resource_group: str = ""
     location: str = ""

@@ -6,11 +6,12 @@ import pytest
 from small_plan import script, small_plan, step
 
 from imagewright.core.actions import Action, Inline, Reboot, Remote, Run, RunAs, Shell, Staged, Upload
+from imagewright.core.choices import Keep
 from imagewright.core.digest import UnresolvedError
 from imagewright.core.origin import Origin
 from imagewright.core.plan import ExactSource, Generation, OsType, PlatformImage, Step, VhdTarget
 from imagewright.core.secret import Mask, Secret
-from imagewright.engine.resume import CachePolicy, Chain, Keep, chain, holds_secret
+from imagewright.engine.resume import CachePolicy, Chain, chain, holds_secret
 
 SOURCE = ExactSource(
     PlatformImage("Debian", "debian-12", "12-gen2", "latest"),

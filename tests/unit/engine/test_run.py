@@ -9,6 +9,7 @@ from memory_platform import MemoryGuest, MemoryMachine, MemoryPlatform
 from small_plan import Builds, small_plan
 
 from imagewright.core.actions import Remote, Run, Shell
+from imagewright.core.choices import Keep
 from imagewright.core.clock import Deadline
 from imagewright.core.errors import Diagnostic, GuestError, Severity
 from imagewright.core.events import (
@@ -27,7 +28,6 @@ from imagewright.core.plan import OnError, Optimization, Plan, VhdTarget
 from imagewright.core.result import BuildResult, Phase, RunState
 from imagewright.core.secret import Mask, Secret
 from imagewright.engine.ledger import pending
-from imagewright.engine.resume import Keep
 from imagewright.entry.signals import cancellable
 
 

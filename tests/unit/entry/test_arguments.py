@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import pytest
 
+from imagewright.core.choices import Keep
 from imagewright.core.errors import OptionsError
 from imagewright.entry.arguments import HelpWanted, read
 from imagewright.entry.overview import OVERVIEW, PURPOSES
-from imagewright.options import TABLE, CacheMode, Command, rows
+from imagewright.options import TABLE, Command, rows
 
 
 def test_the_overview_names_every_command() -> None:
@@ -43,7 +44,7 @@ def test_after_two_dashes_everything_is_a_file() -> None:
 def test_the_environment_counts_less() -> None:
     environment = {"IMAGEWRIGHT_CACHE": "all", "IMAGEWRIGHT_OUTPUT": "images"}
     _, options = read(["build", "x.json", "--cache", "last"], environment)
-    assert options.cache is CacheMode.LAST
+    assert options.cache is Keep.LAST
     assert str(options.output) == "images"
 
 

@@ -26,7 +26,7 @@ from imagewright.core.errors import AuthenticationError
 from imagewright.core.secret import Secret
 from imagewright.entry.credentials import LOGIN_SECONDS, Chooser
 from imagewright.entry.oidc import ATTEMPTS, GitHubOidc
-from imagewright.options.pipeline import Auth
+from imagewright.options.choices import Auth
 from imagewright.platforms.azure.clouds import Cloud
 from imagewright.platforms.azure.credential import credential
 

@@ -9,7 +9,8 @@ from manual_clock import ManualClock
 
 from imagewright.core.errors import AuthenticationError, FetchError, ImagewrightError, OptionsError
 from imagewright.entry.download import download
-from imagewright.options.pipeline import ArtifactsFrom, PipelineOptions
+from imagewright.options.choices import ArtifactsFrom
+from imagewright.options.pipeline import PipelineOptions
 
 FILES = {"app.txt": b"hello", "sub/b.txt": b"b"}
 

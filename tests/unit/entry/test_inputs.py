@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from imagewright.core.choices import Keep
 from imagewright.core.errors import OptionsError
 from imagewright.entry.inputs import Inputs, Request, of_document, of_variables, read
 from imagewright.entry.regions import region, regions, regions_with_replicas
-from imagewright.options import CacheMode
-from imagewright.options.pipeline import OnFailure, When
+from imagewright.options.choices import OnFailure, When
 
 TASK = Path(__file__).parents[3] / "task.json"
 
@@ -49,7 +49,7 @@ def test_inputs_become_options() -> None:
     )
     assert request.options.template == "web.json"
     assert request.options.overrides == (("size", "small"), ("name", "a=b"))
-    assert request.options.cache is CacheMode.ALL
+    assert request.options.cache is Keep.ALL
     assert request.options.timeout == 90
     assert request.pipeline.when is When.SOURCE_CHANGED
     assert request.pipeline.on_failure is OnFailure.KEEP

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from imagewright.communicators.ssh import SshGuest
+from imagewright.core.choices import Reach
 from imagewright.core.clock import Clock, Deadline, fresh_name
 from imagewright.core.disk import Disk
 from imagewright.core.errors import BuildTimeoutError, PlatformError, QuotaError
@@ -19,7 +20,7 @@ from imagewright.platforms.azure import errors, network, run_command, temporary_
 from imagewright.platforms.azure.agent_guest import AgentGuest
 from imagewright.platforms.azure.arm import Arm, Json, together
 from imagewright.platforms.azure.checkpoints import Checkpoints, State
-from imagewright.platforms.azure.choices import AzureChoices, Reach
+from imagewright.platforms.azure.choices import AzureChoices
 from imagewright.platforms.azure.login import Keys, new_keys
 from imagewright.platforms.azure.machine import AzureMachine, Body, Pulse
 from imagewright.platforms.azure.network import Interface

@@ -3,17 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
+
+from imagewright.core.choices import Reach
 
 CACHE_GROUP = "imagewright-cache"
-
-
-class Reach(StrEnum):
-    """How the guest is driven: over SSH, through the VM agent, or whichever works."""
-
-    AUTO = "auto"
-    SSH = "ssh"
-    AGENT = "agent"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from imagewright.core.choices import Reach
 from imagewright.core.clock import Deadline
 from imagewright.core.errors import PlatformError
 from imagewright.core.events import Level, Note
 from imagewright.core.plan import Plan, VhdTarget
 from imagewright.platforms.azure.arm import Arm
-from imagewright.platforms.azure.choices import AzureChoices, Reach
+from imagewright.platforms.azure.choices import AzureChoices
 from imagewright.platforms.azure.doctor import DATA_ACTIONS, missing
 
 ROLE = "Storage Blob Data Contributor"

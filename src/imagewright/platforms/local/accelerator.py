@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 
-from imagewright.core.errors import OptionsError, PlatformError
+from imagewright.core import choices
+from imagewright.core.errors import PlatformError
 from imagewright.core.files import write_whole
 from imagewright.platforms.local import accelerator_probe
 from imagewright.platforms.local.background import Background
@@ -34,21 +35,19 @@ class Accelerator:
     why: str
 
 
-def choose(home: Path, qemu: str, wanted: str = "auto") -> Accelerator:
-    """The accelerator for `qemu`. `wanted` is `auto`, `kvm` or `tcg`; the last two are believed without a probe.
+def choose(home: Path, qemu: str, wanted: choices.Accelerator = choices.Accelerator.AUTO) -> Accelerator:
+    """The accelerator for `qemu`. One that is `wanted` by name is believed without a probe.
 
     A verdict is kept in `home/accelerator.json` until QEMU, the kernel or the processor changes: it takes at most
     three seconds the first time, nothing afterwards.
     """
     match wanted:
-        case "kvm":
+        case choices.Accelerator.KVM:
             return _kvm("host", "as you asked")
-        case "tcg":
+        case choices.Accelerator.TCG:
             return _tcg("as you asked")
-        case "auto" | "":
+        case choices.Accelerator.AUTO:
             return _probed(home, qemu)
-        case _:
-            raise OptionsError(f"there is no accelerator `{wanted}`", hint="one of auto, kvm, tcg")
 
 
 @cache

@@ -10,6 +10,7 @@ import pytest
 from small_plan import small_plan
 
 from imagewright.communicators.ssh import KeyPair
+from imagewright.core.choices import Accelerator
 from imagewright.core.clock import Deadline, SystemClock
 from imagewright.core.errors import CancelledError, PlatformError
 from imagewright.core.events import Event, Note
@@ -46,7 +47,9 @@ class Setting:
     def __init__(self, folder: Path) -> None:
         self.events: list[Event] = []
         self.owner = Owner()
-        settings = Settings(home=folder / "home", work=folder / "work", memory_mib=4, cpus=1, accelerator="tcg")
+        settings = Settings(
+            home=folder / "home", work=folder / "work", memory_mib=4, cpus=1, accelerator=Accelerator.TCG
+        )
         self.platform = LocalPlatform(settings, self.events.append, CLOCK)
         self.store = self.platform.cache
         self.base = folder / "base.qcow2"
