@@ -158,10 +158,10 @@ async function start(command) {
   try {
     const python = process.env.IMAGEWRIGHT_PYTHON || (await installed());
     const environment = { ...process.env, PYTHONUTF8: '1', PYTHONUNBUFFERED: '1' };
-    const args = ['-P', '-m', 'imagewright.entry.azure_pipelines', command];
+    const args = ['-P', '-m', 'imagewright.entry.start', 'azure-pipelines', command];
     const { code } = cancelled ? { code: 130 } : await run(python, args, { environment });
     if (code === 127) failure = `${python} could not be started`;
-    else if (code !== 0) failure = code === 130 ? 'cancelled' : `Imagewright ended with ${code}`;
+    else if (code !== 0) failure = code === 130 || cancelled ? 'cancelled' : `Imagewright ended with ${code}`;
   } catch (error) {
     failure = error.message;
     console.log(`##vso[task.logissue type=error;]${escape(failure)}`);

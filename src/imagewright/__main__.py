@@ -2,6 +2,6 @@
 
 import sys
 
-from imagewright.entry.cli import main
+from imagewright.entry.start import command_line
 
-sys.exit(main())
+sys.exit(command_line())

@@ -216,3 +216,12 @@ def test_a_task_that_was_not_packaged_says_so(agent: Make) -> None:
     ran = mine.run(template="web.json")
     assert ran.issues == ["this task was not packaged: there is no wheel beside index.js"]
     assert ran.result == "Failed"
+
+
+def test_cancelled_before_python_listens_it_is_cancelled_all_the_same(agent: Make, tmp_path: Path) -> None:
+    deaf = tmp_path / "python"
+    deaf.write_text("#!/bin/sh\nkill -INT $PPID\nexec sleep 60\n")
+    deaf.chmod(0o755)
+    ran = agent(IMAGEWRIGHT_PYTHON=str(deaf)).run(template="web.json")
+    assert (ran.code, ran.result) == (0, "Failed")
+    assert [each.message for each in ran.commands if each.name == "task.complete"] == ["cancelled"]

@@ -24,7 +24,7 @@ def main() -> None:
     import imagewright.engine.run
     import imagewright.platforms.azure.platform
     import imagewright.template  # noqa: F401
-    from imagewright.entry.cli import main as cli
+    from imagewright.entry.start import command_line
 
     for line in sys.stdin:
         asked = json.loads(line)
@@ -39,7 +39,7 @@ def main() -> None:
             sys.argv = ["imagewright", *asked["arguments"]]
             code = 70
             try:
-                code = int(cli() or 0)
+                code = int(command_line() or 0)
             except SystemExit as end:
                 code = int(end.code or 0)
             finally:

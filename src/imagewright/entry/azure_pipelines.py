@@ -1,21 +1,16 @@
-"""Azure Pipelines: where the task's inputs come from and where its outputs go.
-
-`python -m imagewright.entry.azure_pipelines`, started by task/index.js.
-"""
+"""Azure Pipelines: where the task's inputs come from and where its outputs go."""
 
 from __future__ import annotations
 
 import json
 import os
 import re
-import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from imagewright.entry.inputs import Inputs, of_variables
-from imagewright.entry.pipeline import main
 from imagewright.options.outputs import OUTPUTS
 from imagewright.options.pipeline import PipelineOptions
 from imagewright.options.row import Option
@@ -132,7 +127,3 @@ class AzurePipelines:
 
 def _names(option: Option) -> tuple[str, ...]:
     return option.task_inputs
-
-
-if __name__ == "__main__":
-    sys.exit(main(AzurePipelines(), sys.argv[1:]))

@@ -24,13 +24,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if wants_overview(arguments):
         write_lines(sys.stdout, [OVERVIEW])
         return 0
-    try:
-        return _run(arguments)
-    except KeyboardInterrupt:  # before the signals are ours
-        return 130
-
-
-def _run(arguments: Sequence[str]) -> int:
     from imagewright.core.clock import SystemClock
     from imagewright.core.errors import ImagewrightError
     from imagewright.entry.arguments import HelpWanted, read
@@ -68,7 +61,3 @@ def _told(error: ImagewrightError, excerpts: Excerpts) -> list[str]:
         lines = [line for found in error.diagnostics for line in [*excerpts.diagnostic(found), ""]]
         return [*lines, f"the template cannot be built{findings(error.diagnostics)}"]
     return [*excerpts.error(error.message, error.origin), *excerpts.hint(error.hint)]
-
-
-if __name__ == "__main__":
-    sys.exit(main())

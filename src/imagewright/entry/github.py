@@ -1,19 +1,14 @@
-"""GitHub Actions: where the action's inputs come from and where its outputs go.
-
-`python -m imagewright.entry.github build`, run by the steps of action.yml.
-"""
+"""GitHub Actions: where the action's inputs come from and where its outputs go."""
 
 from __future__ import annotations
 
 import os
-import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from imagewright.entry.inputs import Inputs, of_document, of_variables
-from imagewright.entry.pipeline import main
 from imagewright.options.outputs import OUTPUTS
 from imagewright.options.pipeline import PipelineOptions
 from imagewright.options.row import Option
@@ -106,7 +101,3 @@ class GitHub:
 
 def _names(option: Option) -> tuple[str, ...]:
     return option.github_inputs
-
-
-if __name__ == "__main__":
-    sys.exit(main(GitHub(), sys.argv[1:]))

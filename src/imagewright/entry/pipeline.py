@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imagewright import app
-from imagewright.core.clock import SystemClock, fresh_name
+from imagewright.core.clock import Clock, SystemClock, fresh_name
 from imagewright.core.digest import digest
 from imagewright.core.errors import CancelledError, ImagewrightError, OptionsError
-from imagewright.core.events import Event, Level, Note
-from imagewright.core.plan import OnError, Plan
+from imagewright.core.events import Level, Note
+from imagewright.core.plan import OnError
 from imagewright.core.result import BuildResult, RunState
 from imagewright.entry import outputs
 from imagewright.entry.crash import crashes_saved
 from imagewright.entry.heartbeat import Pulse, beating
 from imagewright.entry.inputs import Request, read
 from imagewright.entry.noted import Noted
-from imagewright.entry.notes import job_ends, login_ends, not_used
+from imagewright.entry.notes import not_used
 from imagewright.entry.signals import cancellable
 from imagewright.options import Options
 from imagewright.options.choices import OnFailure, When
@@ -33,6 +33,7 @@ from imagewright.render.redact import Redact
 if TYPE_CHECKING:
     from imagewright.core.credential import SignIn
     from imagewright.engine.explain import PlanReport
+    from imagewright.entry.preparation import Preparation
     from imagewright.entry.runner import Runner
     from imagewright.entry.source_changed import Memory
 
@@ -41,13 +42,6 @@ NOTED = "imagewright-builds"
 
 def main(runner: Runner, arguments: Sequence[str]) -> int:
     """`build`, or `cleanup` after it. Nothing leaves a traceback; every error is an annotation."""
-    try:
-        return _main(runner, arguments)
-    except KeyboardInterrupt:  # before the signals are ours, or after
-        return CancelledError.exit_code
-
-
-def _main(runner: Runner, arguments: Sequence[str]) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace", newline="\n")
     clock = SystemClock()
@@ -61,157 +55,109 @@ def _main(runner: Runner, arguments: Sequence[str]) -> int:
         verbose=runner.verbose,
     )
     show.join(log)
-    job = Job(runner, show, log)
-    cleans = list(arguments) == ["cleanup"]
-    home = Path(runner.environment.get("IMAGEWRIGHT_HOME") or Options().home)
+    job = Job(runner, show, log, clock, runner.temp / f"imagewright-{fresh_name(8)}")
     try:
-        with cancellable(), crashes_saved(home, show.text, clock):
+        with cancellable():
+            return _step(job, cleans=list(arguments) == ["cleanup"])
+    except CancelledError as error:  # while another error was told
+        log.error(error)
+        return error.exit_code
+
+
+def _step(job: Job, *, cleans: bool) -> int:
+    home = Path(job.runner.environment.get("IMAGEWRIGHT_HOME") or Options().home)
+    options = job.nothing_read
+    try:
+        with crashes_saved(home, job.show.text, job.clock):
             try:
-                return job.cleanup() if cleans else job.build()
+                if cleans:
+                    return job.cleanup()
+                request = job.request()
+                options = job.options(request)
+                return job.build(request, options)
             except ExceptionGroup as group:
                 problems = [each for each in group.exceptions if isinstance(each, ImagewrightError)]
         for each in problems:
-            log.error(each)
+            job.log.error(each)
         reason: ImagewrightError = OptionsError("; ".join(each.message for each in problems), hint=problems[0].hint)
     except ImagewrightError as error:
-        log.error(error)
+        job.log.error(error)
         reason = error
     if not cleans:
-        job.refused(reason)
+        job.refused(options, reason)
     return reason.exit_code
 
 
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What is to be built, with everything that the runner adds: the order names a template and a subscription.
+
+    `prepare` is the order's, which knows the plan. `run` is in the names that this run made up, `""` where it made up
+    none.
+    """
+
+    order: app.Order
+    prepare: Preparation
+    run: str
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
-    def __init__(self, runner: Runner, show: Redact, log: PipelineLog) -> None:
-        self.runner = runner
-        self.show = show
-        self.log = log
-        self.clock = SystemClock()
-        self.directory = runner.temp / f"imagewright-{fresh_name(8)}"
-        self.options = Options(result=self.directory / "result.json")
-        self.relative_to: Path | None = None
-        self.run = ""
-        self.plan: Plan | None = None
-        self.sign_in: SignIn | None = None
-        self.told: list[Event] = []
+    """The step on its runner. `directory` is its own, made with the first file in it."""
 
-    # --- build ---
-
-    def build(self) -> int:
-        from imagewright.entry.windows import refuse_windows
-
-        self.directory.mkdir(parents=True, exist_ok=True)
-        request = self._request()
-        self.options = self._options(request)
-        for note in not_used(request):
-            self.show(note)
-        refuse_windows(request, self.options)
-        if self.reaches_azure:
-            self.sign_in = self._signed_in(request)
-            subscription = self.options.subscription or self.sign_in.subscription
-            self.options = replace(self.options, subscription=subscription)
-        if not self.options.templates:
-            self.options = replace(self.options, templates=(self._made(request),))
-        order = self._order(request, self._artifacts(request))
-        if request.pipeline.dry_run:
-            return self._planned(order)
-        memory = None
-        if request.pipeline.when is When.SOURCE_CHANGED:
-            report = app.plan(order, self.show)
-            memory = self._memory(order, report)
-            if memory.is_newest:
-                return self._skipped(report)
-        return self._built(order, memory)
-
-    @property
-    def reaches_azure(self) -> bool:
-        return self.options.platform == PUBLISHER or self.options.publish_to_azure
-
-    def _order(self, request: Request, artifacts: str) -> app.Order:
-        return app.Order(
-            self.options,
-            directory=self.relative_to,
-            prepare=lambda plan: self._prepared(plan, request, artifacts),
-            sign_in=self.sign_in,
-        )
-
-    def _built(self, order: app.Order, memory: Memory | None) -> int:
-        from imagewright.render.summary import build_summary
-
-        noted = Noted(self.runner.temp / NOTED, self.options.home.absolute())
-        pulse = Pulse(self.show, self.clock)
-        for sink in (noted, pulse):
-            self.show.join(sink)
-        with beating(pulse):
-            result = app.build(order, self.show)
-        if memory is not None and result.state is RunState.SUCCEEDED:
-            memory.remember()
-        self._summary(build_summary(result, run_url=self.runner.run_url))
-        values = self._outputs(result)
-        if result.state is RunState.SUCCEEDED:
-            self.log.command(self.runner.finished(values))
-        return app.exit_code(result)
-
-    def _planned(self, order: app.Order) -> int:
-        from imagewright.render.plan_report import as_text
-        from imagewright.render.summary import plan_summary
-
-        report = app.plan(order, self.show)
-        self.log.say(as_text(report))
-        self._summary(plan_summary(report))
-        self._not_built(RunState.PLANNED, report, str(report.source))
-        return 0
-
-    def _skipped(self, report: PlanReport) -> int:
-        from imagewright.render.summary import skipped_summary
-
-        source = f"{report.source} ({report.source.exact_version})"
-        self.show(Note(f"skipped: the last image was built from {source}, which is the newest"))
-        self._summary(skipped_summary(report.template, source))
-        self._not_built(RunState.SKIPPED, report, source)
-        return 0
-
-    def _not_built(self, state: RunState, report: PlanReport, source: str) -> None:
-        result = BuildResult("", report.template, report.platform, state, source=source)
-        app.tell_result(self.options, self.show.masked(result))
-        self._set(outputs.of_none(result, template=self.options.template, result_file=str(self.options.result or "")))
-
-    def refused(self, error: ImagewrightError) -> None:
-        """After an error that ended the job before there was a result."""
-        result = app.refused(self.options, error, self.show)
-        try:
-            app.tell_result(self.options, result)
-        except OptionsError as unwritable:
-            if unwritable.message != error.message:
-                self.log.error(unwritable)
-            self._set(outputs.of_none(result))
-        else:
-            self._set(outputs.of_none(result, result_file=str(self.options.result or "")))
+    runner: Runner
+    show: Redact
+    log: PipelineLog
+    clock: Clock
+    directory: Path
 
     # --- from inputs to what the app wants ---
 
-    def _request(self) -> Request:
+    @property
+    def nothing_read(self) -> Options:
+        """The options before the inputs are read: where the result goes if they cannot be."""
+        return Options(result=self.directory / "result.json")
+
+    def request(self) -> Request:
+        """The inputs, read. Raises an ExceptionGroup of OptionsErrors."""
+        self.directory.mkdir(parents=True, exist_ok=True)
         inputs = self.runner.inputs()
         return read(inputs, self.runner.environment, self._place, unknown=self.runner.unknown(inputs))
 
-    def _options(self, request: Request) -> Options:
+    def options(self, request: Request) -> Options:
+        """What the inputs say, with the paths and names of a command line."""
         on_failure = {OnFailure.CLEANUP: OnError.CLEANUP, OnFailure.KEEP: OnError.ABORT}
         given, options = request.pipeline, request.options
         return replace(
             options,
             output=Path.cwd() / options.output,
-            result=Path.cwd() / options.result if options.result else self.directory / "result.json",
+            result=Path.cwd() / options.result if options.result else self.nothing_read.result,
             verbose=options.verbose or self.runner.verbose,
             on_error=on_failure[given.on_failure] if given.on_failure else options.on_error,
         )
+
+    def _work(self, request: Request, options: Options) -> Work:
+        from imagewright.entry.preparation import Preparation
+        from imagewright.entry.windows import refuse_windows
+
+        refuse_windows(request, options)
+        sign_in = self._signed_in(request) if _reaches_azure(options) else None
+        if sign_in is not None:
+            options = replace(options, subscription=options.subscription or sign_in.subscription)
+        run = "" if options.templates else self.runner.run
+        if not options.templates:
+            options = replace(options, templates=(self._made(request, options, run),))
+        prepare = Preparation(
+            self.runner, request, self._artifacts(request), sign_in, self.directory, self.show, self._mask
+        )
+        start = Path.cwd() if Path(options.template).parent == self.directory else None
+        return Work(app.Order(options, directory=start, prepare=prepare, sign_in=sign_in), prepare, run)
 
     def _place(self, name: str, text: str) -> str:
         """A template that stands in the pipeline itself becomes a file, where its errors can point to."""
         json = text.lstrip().startswith(("{", "//", "/*"))
         file = self.directory / f"{name}.{'json' if json else 'yaml'}"
         file.write_text(text, encoding="utf-8")
-        if name == "template":
-            self.relative_to = Path.cwd()
         return str(file)
 
     def _signed_in(self, request: Request) -> SignIn:
@@ -229,15 +175,15 @@ class Job:
             given.environment or request.options.cloud,
         ).choose()
 
-    def _made(self, request: Request) -> str:
+    def _made(self, request: Request, options: Options, run: str) -> str:
+        """The file of the template that the inputs make."""
         from imagewright.entry.made_template import made_template
 
-        options = self.options if self.reaches_azure else app.with_whereabouts(self.options)
-        if request.options.source_disk is None and not options.location:
+        known = options if _reaches_azure(options) else app.with_whereabouts(options)
+        if options.source_disk is None and not known.location:
             raise OptionsError("there is no location", hint="give `location`, for example westeurope")
-        self.run = self.runner.run
         leg = digest("imagewright.leg.v1", repr(request.pipeline.given))[:6]
-        made = made_template(request.pipeline, options, f"{self.run}-{leg}")
+        made = made_template(request.pipeline, known, f"{run}-{leg}")
         file = self.directory / "template.json"
         file.write_text(made.text, encoding="utf-8")
         self.log.open(f"The template made of the inputs ({file})")
@@ -256,40 +202,92 @@ class Job:
             self.show(Note(what))
         return found
 
-    def _prepared(self, plan: Plan, request: Request, artifacts: str) -> Plan:
-        """The plan with what the pipeline adds to it."""
-        from imagewright.entry.additions import added
+    # --- build ---
 
-        for secret in plan.mask.secrets:
-            self._mask(secret.reveal())
-        self.plan = added(
-            plan, request, artifacts, directory=self.directory, own_tags=self.runner.tags, tell=self._once
+    def build(self, request: Request, options: Options) -> int:
+        for note in not_used(request):
+            self.show(note)
+        work = self._work(request, options)
+        if request.pipeline.dry_run:
+            return self._planned(work)
+        memory = None
+        if request.pipeline.when is When.SOURCE_CHANGED:
+            report = app.plan(work.order, self.show)
+            memory = self._memory(work, report)
+            if memory.is_newest:
+                return self._skipped(work, report)
+        return self._built(work, memory)
+
+    def _built(self, work: Work, memory: Memory | None) -> int:
+        from imagewright.render.summary import build_summary
+
+        noted = Noted(self.runner.temp / NOTED, work.order.options.home.absolute())
+        pulse = Pulse(self.show, self.clock)
+        for sink in (noted, pulse):
+            self.show.join(sink)
+        with beating(pulse):
+            result = app.build(work.order, self.show)
+        if memory is not None and result.state is RunState.SUCCEEDED:
+            memory.remember()
+        self._summary(build_summary(result, run_url=self.runner.run_url))
+        values = outputs.of_build(
+            result,
+            work.prepare.plan,
+            template=work.order.options.template,
+            result_file=str(work.order.options.result),
         )
-        minutes = plan.timeout / 60.0
-        limit, certain = self.runner.job_minutes(request.pipeline.job_timeout)
-        login = self.sign_in.seconds if self.sign_in else None
-        for note in (
-            *job_ends(minutes, limit, certain=certain),
-            *login_ends(minutes, login),
-        ):
-            self._once(note)
-        return self.plan
+        self._set(values)
+        if result.state is RunState.SUCCEEDED:
+            self.log.command(self.runner.finished(values))
+        return app.exit_code(result)
 
-    def _once(self, event: Event) -> None:
-        """A plan may be prepared twice: for its source, and for its build."""
-        if event not in self.told:
-            self.told.append(event)
-            self.show(event)
+    def _planned(self, work: Work) -> int:
+        from imagewright.render.plan_report import as_text
+        from imagewright.render.summary import plan_summary
+
+        report = app.plan(work.order, self.show)
+        self.log.say(as_text(report))
+        self._summary(plan_summary(report))
+        self._not_built(work, RunState.PLANNED, report, str(report.source))
+        return 0
+
+    def _skipped(self, work: Work, report: PlanReport) -> int:
+        from imagewright.render.summary import skipped_summary
+
+        source = f"{report.source} ({report.source.exact_version})"
+        self.show(Note(f"skipped: the last image was built from {source}, which is the newest"))
+        self._summary(skipped_summary(report.template, source))
+        self._not_built(work, RunState.SKIPPED, report, source)
+        return 0
+
+    def _not_built(self, work: Work, state: RunState, report: PlanReport, source: str) -> None:
+        result = BuildResult("", report.template, report.platform, state, source=source)
+        app.tell_result(work.order.options, self.show.masked(result))
+        self._set(
+            outputs.of_none(result, template=work.order.options.template, result_file=str(work.order.options.result))
+        )
+
+    def refused(self, options: Options, error: ImagewrightError) -> None:
+        """After an error that ended the job before there was a result."""
+        result = app.refused(options, error, self.show)
+        try:
+            app.tell_result(options, result)
+        except OptionsError as unwritable:
+            if unwritable.message != error.message:
+                self.log.error(unwritable)
+            self._set(outputs.of_none(result))
+        else:
+            self._set(outputs.of_none(result, result_file=str(options.result or "")))
 
     # --- when: source-changed ---
 
-    def _memory(self, order: app.Order, report: PlanReport) -> Memory:
+    def _memory(self, work: Work, report: PlanReport) -> Memory:
         from imagewright.entry.last_built import file, known
         from imagewright.entry.source_changed import memory
 
-        targets = self.plan.targets if self.plan else ()
-        answers = app.built_from(targets, order, self.show)
-        found = memory(self.options.home, report, targets, answers, self.run)
+        targets = work.prepare.plan.targets if work.prepare.plan else ()
+        answers = app.built_from(targets, work.order, self.show)
+        found = memory(work.order.options.home, report, targets, answers, work.run)
         shown = ", ".join(answer or "nothing that is known" for answer in found.answers)
         self.show(Note(f"by target, the last image was built from {shown}", Level.DEBUG))
         if found.only_here and not known(found.home, found.name):
@@ -307,14 +305,7 @@ class Job:
     def _mask(self, value: str) -> None:
         self.log.command(self.runner.masks(value))
 
-    def _outputs(self, result: BuildResult) -> dict[str, str]:
-        values = outputs.of_build(
-            result, self.plan, template=self.options.template, result_file=str(self.options.result)
-        )
-        self._set(values)
-        return values
-
-    def _set(self, values: dict[str, str]) -> None:
+    def _set(self, values: Mapping[str, str]) -> None:
         self.log.command(self.runner.outputs(values))
 
     def _summary(self, markdown: str) -> None:
@@ -328,5 +319,9 @@ class Job:
     def cleanup(self) -> int:
         from imagewright.entry.pipeline_cleanup import clean_up
 
-        noted = Noted(self.runner.temp / NOTED, self.options.home)
+        noted = Noted(self.runner.temp / NOTED, self.nothing_read.home)
         return clean_up(self.runner, noted, self.show, self.log, self.clock, self._signed_in)
+
+
+def _reaches_azure(options: Options) -> bool:
+    return options.platform == PUBLISHER or options.publish_to_azure

@@ -15,8 +15,8 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 
 from imagewright.core.errors import CancelledError
+from imagewright.entry.start import NAMES
 
-NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
 PATIENCE = 3
 """How many times SIGINT comes before the clean-up is given up."""
 

@@ -65,7 +65,7 @@ if [ ! -s "$RUNNER_TEMP/{NOTES}" ]; then
   echo "nothing is left to clean up"
   exit 0
 fi
-{_UV_RUN} --no-sync python -P -m imagewright.entry.github cleanup"""
+{_UV_RUN} --no-sync python -P -m imagewright.entry.start github cleanup"""
 
 
 def action_yml() -> str:
@@ -86,7 +86,9 @@ def action_yml() -> str:
             ]
     lines += ["runs:", "  using: composite", "  steps:"]
     lines += _step("uv", "Find uv", "", [], _FIND_UV)
-    lines += _step("build", "Build", "", _environment(), f"{_UV_RUN} python -P -m imagewright.entry.github build")
+    lines += _step(
+        "build", "Build", "", _environment(), f"{_UV_RUN} python -P -m imagewright.entry.start github build"
+    )
     lines += _step("cleanup", "Clean up", "always()", _environment(cleanup=True), _CLEAN_UP)
     return "\n".join(lines) + "\n"
 

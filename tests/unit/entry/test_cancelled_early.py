@@ -25,14 +25,6 @@ class Interrupted(GitHub):
         raise AssertionError("not reached")
 
 
-class InterruptedAtOnce(GitHub):
-    """Gets it before anybody could listen."""
-
-    @property
-    def workspace(self) -> Path:
-        raise KeyboardInterrupt
-
-
 @pytest.fixture
 def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Mapping[str, str]:
     monkeypatch.setitem(PLATFORMS, "local", memory_platform.entry())
@@ -53,10 +45,3 @@ def test_it_is_reported_as_cancelled(environment: Mapping[str, str], tmp_path: P
     outputs = (tmp_path / "output").read_text().splitlines()
     assert "canceled" in outputs
     assert outputs.count("failed") == 1  # imagebuilder-run-status knows no other word
-
-
-def test_a_signal_that_comes_before_the_handlers_leaves_no_traceback(
-    environment: Mapping[str, str], capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(InterruptedAtOnce(environment), ["build"]) == 130
-    assert "Traceback" not in capsys.readouterr().err

@@ -48,10 +48,8 @@ def clean_up(build: DyingBuild, temp: Path, monkeypatch: pytest.MonkeyPatch) -> 
     show = Redact()
     log = PipelineLog(sys.stdout, build, Excerpts(mask=show.text), runner.dialect, workspace=temp, verbose=False)
     show.join(log)
-    job = Job(runner, show, log)
-    job.clock = build
     with build.held:
-        return job.cleanup()
+        return Job(runner, show, log, build, temp).cleanup()
 
 
 @pytest.mark.parametrize("owns", [0.0, 10.0])

@@ -11,7 +11,7 @@ from imagewright.core.credential import AzureCli, SignIn
 from imagewright.entry.credentials import LOGIN_SECONDS
 from imagewright.entry.github import GitHub
 from imagewright.entry.inputs import read
-from imagewright.entry.pipeline import Job
+from imagewright.entry.preparation import Preparation
 from imagewright.render.excerpt import Excerpts
 from imagewright.render.pipeline import PipelineLog
 from imagewright.render.redact import Redact
@@ -32,8 +32,7 @@ def test_a_build_that_may_outlive_the_login_of_az_is_warned_of(
         sys.stdout, ManualClock(), Excerpts(mask=show.text), runner.dialect, workspace=tmp_path, verbose=False
     )
     show.join(log)
-    job = Job(runner, show, log)
-    job.sign_in = sign_in
     request = read(runner.inputs(), runner.environment, lambda name, _: name, unknown=())
-    job._prepared(small_plan(timeout=minutes * 60.0), request, "")
+    prepare = Preparation(runner, request, "", sign_in, tmp_path, show, lambda value: None)
+    prepare(small_plan(timeout=minutes * 60.0))
     assert ("the login of `az` may end after 55 minutes" in capsys.readouterr().out) is warned

@@ -65,9 +65,9 @@ def test_plan_build_and_clean_up(place: Path) -> None:
     assert "machine-9" in cleaned.stdout + cleaned.stderr
 
 
-@pytest.mark.parametrize("runner", ["github", "azure_pipelines"])
+@pytest.mark.parametrize("runner", ["github", "azure-pipelines"])
 def test_both_runners(place: Path, runner: str) -> None:
-    done = tool(place, f"imagewright.entry.{runner}", "build", INPUT_TEMPLATE="web.json", TMPDIR=str(place))
+    done = tool(place, "imagewright.entry.start", runner, "build", INPUT_TEMPLATE="web.json", TMPDIR=str(place))
     assert done.returncode == 0, done.stdout + done.stderr
     assert "hello" in done.stdout
 
