@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import threading
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
@@ -85,7 +86,11 @@ class Dialect(Protocol):
 
 
 class PipelineLog:
-    """Writes to `stream`, flushed after each event. `workspace` is the directory that annotations are relative to."""
+    """Writes to `stream`, flushed after each event. `workspace` is the directory that annotations are relative to.
+
+    Commands may come from other threads than events do (a new token is masked by whoever needed it), and a signal may
+    end any write with an exception: the runner must never stay deaf to commands, nor obey a guest.
+    """
 
     def __init__(
         self,
@@ -109,6 +114,7 @@ class PipelineLog:
         self._guest = False
         self._phase = Phase.QUEUED
         self._progress: dict[str, float] = {}
+        self._lock = threading.RLock()
 
     def __call__(self, event: Event) -> None:
         match event:
@@ -179,10 +185,11 @@ class PipelineLog:
     # --- one event ---
 
     def _strange(self, event: Output) -> None:
-        begins = [] if self._guest else self._dialect.guest_begins()
         mark = "|" if event.stream is Stream.STDOUT else "!"
-        self._raw([*begins, f"{mark} {defuse(event.line)}".rstrip()])
-        self._guest = True
+        with self._lock:
+            begins = [] if self._guest else self._dialect.guest_begins()
+            self._guest = True
+            self._raw([*begins, f"{mark} {defuse(event.line)}".rstrip()])
 
     def _show(self, event: Progress) -> None:
         now = self._clock.monotonic()
@@ -249,9 +256,10 @@ class PipelineLog:
         self._write(self._dialect.progress(int(begin + (end - begin) * share), defuse(what)))
 
     def _write(self, lines: Iterable[str]) -> None:
-        ends = self._dialect.guest_ends() if self._guest else []
-        self._guest = False
-        self._raw([*ends, *lines])
+        with self._lock:
+            ends = self._dialect.guest_ends() if self._guest else []
+            self._raw([*ends, *lines])
+            self._guest = False
 
     def _raw(self, lines: Iterable[str]) -> None:
         text = "".join(f"{line}\n" for line in lines)

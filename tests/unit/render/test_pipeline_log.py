@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import io
+import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 from manual_clock import ManualClock
 from runner_grammar import Command, azure_commands, github_commands
 
-from imagewright.core.errors import Diagnostic, OptionsError, Severity, TemplateError
+from imagewright.core.errors import CancelledError, Diagnostic, OptionsError, Severity, TemplateError
 from imagewright.core.events import (
     BuildFinished,
     Diagnosed,
@@ -209,3 +211,51 @@ def test_what_is_too_short_to_be_a_secret_is_masked_nowhere() -> None:
     assert github.masks("1") == azure_pipelines.masks("1") == []
     assert [c.message for c in github_commands("\n".join(github.masks("{\n  long secret\n}")))] == ["  long secret"]
     assert Mask((Secret("pin", "123"),))("1234") == "1234"
+
+
+class Interrupting(io.StringIO):
+    """A log that is written to slowly: a signal comes with one write, before or after its text has gone."""
+
+    def __init__(self, number: int, *, written: bool) -> None:
+        super().__init__()
+        self.number = number
+        self.written = written
+
+    def write(self, text: str) -> int:
+        self.number -= 1
+        if self.number == 0:
+            if self.written:
+                super().write(text)
+            raise CancelledError("cancelled by SIGINT")
+        return super().write(text)
+
+
+@pytest.mark.parametrize("written", [True, False])
+@pytest.mark.parametrize("number", range(1, 6))
+def test_a_signal_during_any_write_leaves_a_runner_that_obeys_us_and_no_guest(number: int, *, written: bool) -> None:
+    stream = Interrupting(number, written=written)
+    show = PipelineLog(stream, ManualClock(), Excerpts(), DIALECTS["github"], workspace=Path("/repo"))
+    said = [Output("one"), Note("ours"), Output("::error::evil"), Output("two"), Note("ours", Level.WARNING)]
+    for event in said:
+        with suppress(CancelledError):
+            show(event)
+    show.error(OptionsError("the last word"))
+    errors = [each.message for each in github_commands(stream.getvalue()) if each.name == "error"]
+    assert errors == ["the last word"]
+
+
+def test_a_mask_from_another_thread_is_obeyed_between_the_lines_of_a_guest() -> None:
+    log = Log("github")
+    secrets = [f"token-{number}" for number in range(300)]
+
+    def mask() -> None:
+        for secret in secrets:
+            log.show.command(github.masks(secret))
+
+    other = threading.Thread(target=mask)
+    other.start()
+    while other.is_alive():
+        log.show(Output("x"))
+    other.join()
+    log.show.say(["end"])
+    assert [each.message for each in log.of("add-mask")] == secrets
