@@ -4,28 +4,23 @@ from __future__ import annotations
 
 import json
 import re
-import signal
-import subprocess
-import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from machine import machine
 from nodes import HANDLERS
 from runner_grammar import Command, azure_commands
-
-INTERRUPT_SECONDS = 7.5
-TERMINATE_SECONDS = 2.5
+from runner_process import run_to_end
 
 
 @dataclass
 class Ran:
-    """One handler that ran. `seconds` is how long it lived after it was asked to stop."""
+    """One handler that ran. `asked` and `seconds` are as in `runner_process.Ended`."""
 
     code: int
     log: str
+    asked: float = 0.0
     seconds: float = 0.0
     signals: int = 0
 
@@ -50,12 +45,17 @@ class Ran:
 
 @dataclass
 class Agent:
-    """One job on one agent. The task's folder is `task`, its inputs are given by name; `handler` is of task.json."""
+    """One job on one agent. The task's folder is `task`, its inputs are given by name; `handler` is of task.json.
+
+    `connections` are the project's service connections, by name: the agent gets their ids.
+    """
 
     root: Path
     task: Path
     environment: dict[str, str] = field(default_factory=dict)
     cancel_when: Callable[[str], bool] | None = None
+    cancel_group: bool = False
+    connections: dict[str, str] = field(default_factory=dict)
     handler: str = "Node20_1"
     variables: dict[str, str] = field(default_factory=dict)
     outputs: dict[str, str] = field(default_factory=dict)
@@ -79,7 +79,11 @@ class Agent:
         manifest = json.loads((self.task / "task.json").read_text("utf-8"))
         target = self.task / manifest[phase][self.handler]["target"]
         defaults = {each["name"]: str(each.get("defaultValue", "")) for each in manifest["inputs"]}
-        given = {**defaults, **inputs}
+        kinds = {each["name"]: each["type"] for each in manifest["inputs"]}
+        given = {
+            name: self.connections.get(value, value) if kinds.get(name, "").startswith("connectedService") else value
+            for name, value in {**defaults, **inputs}.items()
+        }
         names = {name: re.sub(r"[. ]", "_", name).upper() for name in given}
         environment = {
             **machine(),
@@ -99,7 +103,16 @@ class Agent:
             **self.environment,
             **{f"INPUT_{names[name]}": value for name, value in given.items() if value},
         }
-        ran = self._execute([HANDLERS[self.handler](), str(target)], environment)
+        ended = run_to_end(
+            [HANDLERS[self.handler](), str(target)],
+            self.sources,
+            environment,
+            self.root / "log",
+            self.cancel_when,
+            group=self.cancel_group,
+        )
+        self.cancel_when = None if ended.signals else self.cancel_when
+        ran = Ran(ended.code, ended.log, ended.asked, ended.seconds, ended.signals)
         self._obey(ran.commands, {each["name"].lower() for each in manifest["outputVariables"]})
         return ran
 
@@ -119,33 +132,3 @@ class Agent:
                 case "build.addbuildtag":
                     assert ":" not in command.message
                     self.tags.append(command.message)
-
-    def _execute(self, command: list[str], environment: dict[str, str]) -> Ran:
-        file = self.root / "log"
-        with file.open("wb") as stream:
-            process = subprocess.Popen(
-                command,
-                cwd=self.sources,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=stream,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        signals, asked = 0, 0.0
-        while process.poll() is None:
-            now = time.monotonic()
-            if not signals and self.cancel_when and self.cancel_when(file.read_text("utf-8", errors="replace")):
-                asked, signals = now, 1
-                process.send_signal(signal.SIGINT)
-            elif signals == 1 and now - asked > INTERRUPT_SECONDS:
-                signals = 2
-                process.send_signal(signal.SIGTERM)
-            elif signals == 2 and now - asked > INTERRUPT_SECONDS + TERMINATE_SECONDS:
-                signals = 3
-                process.kill()
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(0.02)
-        seconds = time.monotonic() - asked if signals else 0.0
-        self.cancel_when = None if signals else self.cancel_when
-        return Ran(process.returncode, file.read_text("utf-8", errors="replace"), seconds, signals)

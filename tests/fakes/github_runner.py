@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
-import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,19 +12,19 @@ import yaml
 from expressions import evaluate, interpolate
 from machine import carry, machine
 from runner_grammar import Command, github_commands, github_file
+from runner_process import run_to_end
 
 BASH = ("bash", "--noprofile", "--norc", "-e", "-o", "pipefail")
-INTERRUPT_SECONDS = 7.5
-TERMINATE_SECONDS = 2.5
 
 
 @dataclass
 class Done:
-    """What came of one step. `seconds` is how long it lived after it was asked to stop."""
+    """What came of one step. `asked` and `seconds` are as in `runner_process.Ended`."""
 
     code: int
     log: str
     outputs: dict[str, str]
+    asked: float = 0.0
     seconds: float = 0.0
     signals: int = 0
 
@@ -39,13 +35,14 @@ class Done:
 
 @dataclass
 class Runner:
-    """One job on one runner. `cancel_when` is asked with the log so far; true stops the running step. `cache` is the
-    service's, which outlives runners."""
+    """One job on one runner. `cancel_when` is asked with the log so far; true stops the running step, by a signal
+    to its process or to its whole group. `cache` is the service's, which outlives runners."""
 
     root: Path
     environment: dict[str, str]
     actions: dict[str, Path] = field(default_factory=dict)
     cancel_when: Callable[[str], bool] | None = None
+    cancel_group: bool = False
     status: str = "success"
     contexts: dict[str, Any] = field(default_factory=dict)
     steps: dict[str, Done] = field(default_factory=dict)
@@ -159,48 +156,24 @@ class Runner:
             **environment,
             **{name: str(file) for name, file in files.items()},
         }
-        code, log, seconds, signals = self._execute([*BASH, str(body)], variables)
-        masks = [command.message for command in github_commands(log, whole=False) if command.name == "add-mask"]
+        ended = run_to_end(
+            [*BASH, str(body)],
+            self.workspace,
+            variables,
+            self.temp / f"log-{self._files}",
+            self.cancel_when,
+            group=self.cancel_group,
+        )
+        self.cancel_when = None if ended.signals else self.cancel_when
+        masks = [command.message for command in github_commands(ended.log, whole=False) if command.name == "add-mask"]
         self.masked += masks
         self.summary += files["GITHUB_STEP_SUMMARY"].read_text("utf-8")
         self.environment |= github_file(files["GITHUB_ENV"])
         added = [line for line in files["GITHUB_PATH"].read_text("utf-8").splitlines() if line]
         if added:
             self.environment["PATH"] = os.pathsep.join([*reversed(added), self.environment["PATH"]])
-        return Done(code, log, github_file(files["GITHUB_OUTPUT"]), seconds, signals)
-
-    def _execute(self, command: list[str], environment: dict[str, str]) -> tuple[int, str, float, int]:
-        """SIGINT, 7.5 s, SIGTERM, 2.5 s, kill: to the entry process alone."""
-        file = self.temp / f"log-{self._files}"
-        with file.open("wb") as stream:
-            process = subprocess.Popen(
-                command,
-                cwd=self.workspace,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=stream,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        signals = 0
-        asked = 0.0
-        while process.poll() is None:
-            now = time.monotonic()
-            if not signals and self.cancel_when and self.cancel_when(file.read_text("utf-8", errors="replace")):
-                asked, signals = now, 1
-                process.send_signal(signal.SIGINT)
-            elif signals == 1 and now - asked > INTERRUPT_SECONDS:
-                signals = 2
-                process.send_signal(signal.SIGTERM)
-            elif signals == 2 and now - asked > INTERRUPT_SECONDS + TERMINATE_SECONDS:
-                signals = 3
-                process.kill()
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(0.02)
-        seconds = time.monotonic() - asked if signals else 0.0
-        if signals:
-            self.cancel_when = None
-        return process.returncode, file.read_text("utf-8", errors="replace"), seconds, signals
+        outputs = github_file(files["GITHUB_OUTPUT"])
+        return Done(ended.code, ended.log, outputs, ended.asked, ended.seconds, ended.signals)
 
 
 class _Status(dict[str, str]):

@@ -57,6 +57,19 @@ class Services:
         self.issued.append((b".".join([*parts, b"signature"])).decode())
         return self.issued[-1]
 
+    def redeem(self, assertion: str) -> str:
+        """Use an assertion for a token. Returns what is wrong with it, or `""`."""
+        wrong = self._wrong(assertion)
+        (self.refused if wrong else self.redeemed).append(assertion)
+        return wrong
+
+    def _wrong(self, assertion: str) -> str:
+        if assertion not in self.issued:
+            return "AADSTS50013: unknown assertion"
+        payload = assertion.split(".")[1]
+        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        return "AADSTS700024: assertion is not within its time" if claims["exp"] <= self.now else ""
+
 
 Answer = tuple[int, dict[str, object]]
 
@@ -82,16 +95,8 @@ def _azure_devops(services: Services, method: str, path: str, headers: dict[str,
 
 def _entra(services: Services, method: str, path: str, headers: dict[str, str], body: bytes) -> Answer:
     form = {name: values[0] for name, values in parse_qs(body.decode()).items()}
-    assertion = form.get("client_assertion", "")
-    if assertion not in services.issued:
-        services.refused.append(assertion)
-        return 400, {"error": "invalid_client", "error_description": "AADSTS50013: unknown assertion"}
-    payload = assertion.split(".")[1]
-    claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-    if claims["exp"] <= services.now:
-        services.refused.append(assertion)
-        return 401, {"error": "invalid_client", "error_description": "AADSTS700024: assertion is not within its time"}
-    services.redeemed.append(assertion)
+    if wrong := services.redeem(form.get("client_assertion", "")):
+        return 401, {"error": "invalid_client", "error_description": wrong}
     token = f"access-{len(services.redeemed)}-{form['client_id']}"
     seconds = services.token_seconds
     return 200, {"token_type": "Bearer", "expires_in": seconds, "ext_expires_in": seconds, "access_token": token}

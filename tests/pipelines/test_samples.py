@@ -17,6 +17,7 @@ from azure_agent import Agent
 from azure_pipeline import run_pipeline
 from github_runner import Runner
 from github_workflow import run_workflow
+from pages import block
 from sample_template import template
 
 ROOT = Path(__file__).parents[2]
@@ -123,13 +124,6 @@ def test_the_workflow_of_a_page(page: str, make_runner: Callable[[str], Runner],
     (leg,) = ran.legs["image"]
     assert leg.status == "success", leg.log
     assert list(leg.steps.values())[-1].log == f"{leg.outputs('image')['image-id']}\n"
-
-
-def block(page: str, beginning: str) -> str:
-    """The block of YAML on a page with a line that begins so."""
-    blocks = re.findall(r"^```yaml\n(.*?)^```", (ROOT / page).read_text("utf-8"), re.DOTALL | re.MULTILINE)
-    (found,) = [each for each in blocks if any(line.startswith(beginning) for line in each.splitlines())]
-    return str(found)
 
 
 def test_the_runner_gets_every_package_that_a_build_needs() -> None:

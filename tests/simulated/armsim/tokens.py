@@ -9,6 +9,7 @@ import hmac
 import json
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs
@@ -38,13 +39,17 @@ def _unpart(text: str) -> bytes:
 
 @dataclass
 class Tokens:
-    """Issues and reads tokens of one tenant. `lifetime` is in seconds."""
+    """Issues and reads tokens of one tenant. `lifetime` is in seconds.
+
+    `federation` says what is wrong with an assertion, `""` for a good one; without it every assertion is good.
+    """
 
     tenant: str
     client: str
     secret: str
     oid: str = field(default_factory=guid)
     lifetime: int = 3600
+    federation: Callable[[str], str] | None = None
     issued: int = 0
     expired: int = 0
     """So many of the issued ones count as expired, whatever their `exp` says."""
@@ -82,6 +87,9 @@ class Tokens:
                 "sent in the request is the client secret value."
             )
             return 401, self._refusal("invalid_client", text)
+        assertion = given.get("client_assertion", "")
+        if assertion and self.federation and (wrong := self.federation(assertion)):
+            return 401, self._refusal("invalid_client", wrong)
         old = "resource" in given
         audience = given["resource"] if old else given.get("scope", "").removesuffix("/.default")
         token = self.issue(audience.rstrip("/"))
