@@ -26,7 +26,7 @@ def test_an_image_id_for_the_next_step(runner: Make) -> None:
     mine = runner()
     (mine.workspace / "web.json").write_text(template("say hello"))
     steps: list[dict[str, Any]] = [
-        {"id": "image", "uses": "imagewright/imagewright@v1", "with": {"template": "web.json"}},
+        {"id": "image", "uses": "imagewright/imagewright@v0", "with": {"template": "web.json"}},
         {
             "id": "use",
             "env": {"IMAGE": "${{ steps.image.outputs.image-id }}"},

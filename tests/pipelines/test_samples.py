@@ -55,6 +55,12 @@ def images(workspace: Path) -> None:
     (workspace / "images" / "api.json").write_text(template("say api"))
 
 
+def test_every_sample_is_run_here() -> None:
+    run = re.findall(r'run_(workflow|pipeline)\((?:GITHUB|AZURE) / "([\w.-]+)"', Path(__file__).read_text("utf-8"))
+    assert {name for kind, name in run if kind == "workflow"} == set(WORKFLOWS)
+    assert {name for kind, name in run if kind == "pipeline"} == set(PIPELINES)
+
+
 # --- GitHub ---
 
 
