@@ -7,7 +7,6 @@ import dataclasses
 import threading
 from collections import deque
 from concurrent.futures import Future, wait
-from typing import TypeVar
 
 from imagewright.core.actions import Action, Content, Remote, Run, Staged, Upload
 from imagewright.core.clock import MOMENT, Deadline
@@ -16,8 +15,6 @@ from imagewright.core.plan import Plan, Step
 from imagewright.core.ports import Staging
 
 AT_ONCE = 8
-
-ActionT = TypeVar("ActionT", bound=Action)
 
 
 def stage(plan: Plan, staging: Staging, deadline: Deadline) -> Plan:

@@ -78,7 +78,6 @@ class Option:
     short: str = ""
     positional: bool = False
     repeatable: bool = False
-    required: bool = False
     secret: bool = False
     pipeline: bool = True
     env: tuple[str, ...] | None = ()

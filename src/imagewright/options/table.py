@@ -47,7 +47,7 @@ class Options:
 
     templates: tuple[str, ...] = row(
         "the image template: an AIB body or an ARM template, as JSON or YAML; `-` is standard input",
-        Group.TEMPLATE, READS, name="template", metavar="TEMPLATE", positional=True, repeatable=True, required=True,
+        Group.TEMPLATE, READS, name="template", metavar="TEMPLATE", positional=True, repeatable=True,
         env=None,
         pipeline_help="the image template: a file (an AIB body or an ARM template, JSON or YAML), or its text itself",
     )  # fmt: skip

@@ -19,15 +19,16 @@ _AGENT_COMMAND = re.compile(r"##(?=\[|vso)", re.IGNORECASE)
 _SPACES = re.compile(r"[^\S\n\r\x0b\x0c\x1c-\x1f\x85\u2028\u2029]")
 
 
-def defuse(text: str, longest: int = LONGEST) -> str:
+def defuse(text: str) -> str:
     """One line for a terminal: escape sequences are taken out, other invisible characters shown as escapes.
 
     Format characters (text direction, zero width) count as invisible: they can make a line read as another. The
     `##[` and `##vso[` of Azure Pipelines are broken too: its agent obeys them anywhere in a line of any program.
+    The `::` of GitHub's runner counts where a line begins: that is for whoever writes the whole line.
     """
     text = text.rstrip("\r\n")
-    if len(text) > longest:
-        text = f"{text[:longest]}… ({len(text) - longest} more characters)"
+    if len(text) > LONGEST:
+        text = f"{text[:LONGEST]}… ({len(text) - LONGEST} more characters)"
     if not text.isprintable():
         text = _SPACES.sub(" ", _SEQUENCE.sub("", text.replace("\t", "    ").replace("\n", " ")))
         text = "".join(each if each.isprintable() else _escape(each) for each in text)
@@ -37,11 +38,6 @@ def defuse(text: str, longest: int = LONGEST) -> str:
 def defuse_lines(text: str) -> list[str]:
     """A message of ours, which may quote several lines of a tool: at least one line."""
     return [defuse(line) for line in text.splitlines()] or [""]
-
-
-def defuse_commands(text: str, longest: int = LONGEST) -> str:
-    """One line for a pipeline's log: `defuse`, and no `::`, which GitHub's runner obeys where a line begins."""
-    return re.sub(r":(?=:)", ": ", defuse(text, longest))
 
 
 def _escape(character: str) -> str:

@@ -18,9 +18,6 @@ class Paint:
     def good(self, text: str) -> str:
         return self._in("32", text)
 
-    def strong(self, text: str) -> str:
-        return self._in("1", text)
-
     def faint(self, text: str) -> str:
         return self._in("2", text)
 
