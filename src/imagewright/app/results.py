@@ -18,10 +18,8 @@ def tell_result(options: Options, result: BuildResult) -> None:
 
 def refused(options: Options, error: BaseException, show: Redact) -> BuildResult:
     """The result of a build that ended before it began."""
-    from imagewright.engine.run import failure_of
-
     if isinstance(error, ImagewrightError):
-        failure = failure_of(error)
+        failure = Failure.of(error)
     else:
         failure = Failure(type(error).__name__, str(error), "this is a defect of Imagewright")
     state = RunState.CANCELED if isinstance(error, CancelledError) else RunState.FAILED

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from imagewright.core.errors import ImagewrightError
 from imagewright.core.origin import Origin
 
 
@@ -70,6 +71,10 @@ class Failure:
     exit_code: int = 1
     output: tuple[str, ...] = ()
 
+    @classmethod
+    def of(cls, error: ImagewrightError) -> Failure:
+        return cls(type(error).__name__, error.message, error.hint, error.origin, error.exit_code, error.output)
+
 
 @dataclass(frozen=True, slots=True)
 class BuildResult:
@@ -87,4 +92,4 @@ class BuildResult:
     started: datetime | None = None
     seconds: float = 0.0
     log: str = ""
-    target_failures: tuple[Failure, ...] = field(default=())
+    target_failures: tuple[Failure, ...] = ()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from imagewright.core.address import bare
 from imagewright.core.clock import Deadline
-from imagewright.core.errors import Diagnostic, Severity, TemplateError
+from imagewright.core.errors import Diagnostic
 from imagewright.core.plan import (
     ExactSource,
     ExplicitVersion,
@@ -20,10 +20,8 @@ from imagewright.core.plan import (
     VhdTarget,
 )
 from imagewright.core.ports import Platform, Staging
-from imagewright.engine.finish import finishing
+from imagewright.engine.exact import exact
 from imagewright.engine.resume import CachePolicy, Chain
-from imagewright.engine.run import build_chain
-from imagewright.engine.stage import stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,20 +63,16 @@ def explain(
     plan: Plan, *, platform: Platform, staging: Staging, policy: CachePolicy, deadline: Deadline
 ) -> PlanReport:
     """Resolve and stage `plan` as a build would, and look up what is kept. Raises TemplateError."""
-    found = tuple(platform.check(plan))
-    if any(one.severity is Severity.ERROR for one in found):
-        raise TemplateError(found)
-    plan = stage(plan, staging, deadline)
-    source = platform.resolve(plan.source, plan, deadline)
-    keys = build_chain(plan, source, platform)
+    found: list[Diagnostic] = []
+    ready = exact(plan, platform, staging, deadline, found.append)
+    plan, keys, finish = ready.plan, ready.keys, ready.finish
     resumes = _resumes_after(keys, platform, policy)
     kept = policy.reuse and platform.cache.has(keys.captured)
     done = len(plan.steps) if kept else (resumes or 0)
-    finish = finishing(plan, source.os_type)
     return PlanReport(
         template=plan.name,
         platform=platform.name,
-        source=source,
+        source=ready.source,
         steps=tuple(
             StepReport(step.number, step.name, step.type, step.number <= done, keys.keys[step.number])
             for step in plan.steps
@@ -89,7 +83,7 @@ def explain(
         resumes_after=resumes,
         disk_is_kept=kept,
         timeout=plan.timeout,
-        diagnostics=found,
+        diagnostics=tuple(found),
     )
 
 

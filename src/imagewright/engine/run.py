@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from imagewright.core.choices import Keep
 from imagewright.core.clock import Clock, Deadline
@@ -16,46 +16,25 @@ from imagewright.core.errors import (
     ImagewrightError,
     MachineLostError,
     PlatformError,
-    Severity,
-    TemplateError,
     ValidationError,
 )
-from imagewright.core.events import (
-    BuildFinished,
-    BuildStarted,
-    Diagnosed,
-    Emit,
-    Level,
-    Note,
-    PhaseFinished,
-    PhaseStarted,
-    StepFinished,
-    StepKind,
-    StepOutcome,
-    StepStarted,
-)
+from imagewright.core.events import Diagnosed, Emit, Level, Note, StepKind
 from imagewright.core.plan import ExactSource, OnError, Plan, Step
 from imagewright.core.ports import Begins, Ends, Machine, Platform, Staging
-from imagewright.core.result import (
-    BuildResult,
-    Failure,
-    Phase,
-    PhaseReport,
-    RunOutput,
-    RunState,
-    StepReport,
-)
+from imagewright.core.result import BuildResult, Failure, Phase, RunState
 from imagewright.engine import deprovision
 from imagewright.engine.distribute import distribute
-from imagewright.engine.finish import Finishing, finishing
+from imagewright.engine.exact import Exact, exact
 from imagewright.engine.ledger import Ledger
 from imagewright.engine.perform import StepFailedError, perform
-from imagewright.engine.resume import CachePolicy, Chain, chain, holds_secret
+from imagewright.engine.record import Record
+from imagewright.engine.resume import CachePolicy, holds_secret
 from imagewright.engine.scope import Scope
-from imagewright.engine.stage import stage
 
 MACHINES = 4
 """How many machines a build may lose, and one more, before it gives up."""
+
+Ended = tuple[RunState, Failure | None]
 
 
 def build(
@@ -70,288 +49,211 @@ def build(
     build_id: str,
 ) -> BuildResult:
     """Run `plan` to its end and say what came of it. Our own errors and a cancellation are results, not raised."""
-    running = _Build(plan, platform, staging, emit, clock, policy)
-    started, from_ = clock.now(), clock.monotonic()
-    emit(BuildStarted(build_id, plan.name, platform.name))
+    record = Record(build_id, plan.name, platform.name, emit, clock)
     begin = platform.begin_deletions if isinstance(platform, Begins) else None
     scope = Scope(ledger, platform.delete, emit, clock, begin)
-    state, failure = running.run(scope)
-    result = BuildResult(
-        build_id=build_id,
-        template=plan.name,
-        platform=platform.name,
-        state=state,
-        run_outputs=tuple(running.outputs),
-        source=running.source,
-        steps=tuple(running.steps),
-        phases=tuple(running.phases),
-        failure=failure,
-        left_behind=tuple(str(owned) for owned in scope.left_behind),
-        kept=tuple(str(owned) for owned in scope.kept),
-        started=started,
-        seconds=clock.monotonic() - from_,
-        target_failures=tuple(running.target_failures),
+    deadline = Deadline.after(
+        clock,
+        plan.timeout,
+        f"the build (buildTimeoutInMinutes is {plan.timeout / 60:g})",
+        "raise `buildTimeoutInMinutes` (6 to 960), or look at the last output for what did not end",
     )
-    emit(BuildFinished(result))
-    return result
+    try:
+        with scope, _stopping(deadline):
+            with record.phase(Phase.QUEUED):
+                ready = exact(plan, platform, staging, deadline, lambda found: emit(Diagnosed(found)))
+                version = ready.source.exact_version
+                record.source = f"{ready.source}" + (f" ({version})" if version else "")
+                emit(Note(f"source: {record.source}"))
+            state, failure = _Build(ready, platform, staging, policy, record, scope, deadline).run()
+    except CancelledError as error:
+        state, failure = RunState.CANCELED, Failure.of(error)
+    except ImagewrightError as error:
+        state, failure = RunState.FAILED, Failure.of(error)
+    return record.finish(state, failure, scope.left_behind, scope.kept)
 
 
-@dataclass
+@contextmanager
+def _stopping(deadline: Deadline) -> Iterator[None]:
+    """Whatever ends the build before its time ends what waits in its threads."""
+    try:
+        yield
+    except BaseException:
+        deadline.stop.set()
+        raise
+
+
+@dataclass(frozen=True, slots=True)
 class _Build:
-    """The state of one build while it runs: its reports so far."""
+    """A plan that was made exact, on its way; what changes meanwhile is in `record` and `scope`."""
 
-    plan: Plan
+    ready: Exact
     platform: Platform
     staging: Staging
-    emit: Emit
-    clock: Clock
     policy: CachePolicy
-    source: str = ""
-    outputs: list[RunOutput] = field(default_factory=list)
-    steps: list[StepReport] = field(default_factory=list)
-    phases: list[PhaseReport] = field(default_factory=list)
-    target_failures: list[Failure] = field(default_factory=list)
+    record: Record
+    scope: Scope
+    deadline: Deadline
 
-    def run(self, scope: Scope) -> tuple[RunState, Failure | None]:
-        deadline = Deadline.after(
-            self.clock,
-            self.plan.timeout,
-            f"the build (buildTimeoutInMinutes is {self.plan.timeout / 60:g})",
-            "raise `buildTimeoutInMinutes` (6 to 960), or look at the last output for what did not end",
-        )
-        try:
-            with scope:
-                try:
-                    return self._build(scope, deadline)
-                except BaseException:
-                    deadline.stop.set()
-                    raise
-        except CancelledError as error:
-            return RunState.CANCELED, failure_of(error)
-        except ImagewrightError as error:
-            return RunState.FAILED, failure_of(error)
+    @property
+    def plan(self) -> Plan:
+        return self.ready.plan
 
-    def _build(self, scope: Scope, deadline: Deadline) -> tuple[RunState, Failure | None]:
-        with self._phase(Phase.QUEUED):
-            source, plan = self._prepare(deadline)
-        if plan.validation.source_only:
-            with self._phase(Phase.VALIDATING):
-                self._validate_on(source, plan, scope, deadline)
+    def run(self) -> Ended:
+        if self.plan.validation.source_only:
+            with self.record.phase(Phase.VALIDATING):
+                self._validate_on(self.ready.source)
             return RunState.SUCCEEDED, None
-        keys = build_chain(plan, source, self.platform)
+        keys = self.ready.keys
         with self.platform.using((*keys.keys, keys.captured)):
             disk = self.platform.captured(keys.captured) if self.policy.reuse else None
             if disk is None:
-                disk = self._captured(source, plan, keys, scope, deadline)
+                disk = self._made()
             else:
-                self.emit(Note("nothing changed since the last build: its captured disk is used"))
-                self._cached_steps(plan.steps)
-            invalid = self._validated(disk, plan, keys, scope, deadline)
-            if invalid is not None and not plan.validation.continue_distribute_on_failure:
+                self.record.emit(Note("nothing changed since the last build: its captured disk is used"))
+                self._cached(len(self.plan.steps))
+            invalid = self._validated(disk)
+            if invalid is not None and not self.plan.validation.continue_distribute_on_failure:
                 raise invalid
-            return self._distributed(disk, source, plan, scope, deadline, invalid)
-
-    def _prepare(self, deadline: Deadline) -> tuple[ExactSource, Plan]:
-        found = tuple(self.platform.check(self.plan))
-        errors = [one for one in found if one.severity is Severity.ERROR]
-        if errors:
-            raise TemplateError(found)
-        for one in found:
-            self.emit(Diagnosed(one))
-        plan = stage(self.plan, self.staging, deadline)
-        source = self.platform.resolve(plan.source, plan, deadline)
-        self.source = f"{source.source}" + (f" ({source.exact_version})" if source.exact_version else "")
-        self.emit(Note(f"source: {self.source}"))
-        return source, plan
+            return self._distributed(disk, invalid)
 
     # --- the machine ---
 
-    def _captured(self, source: ExactSource, plan: Plan, keys: Chain, scope: Scope, deadline: Deadline) -> Disk:
+    def _made(self) -> Disk:
         """A machine that the cloud takes back is replaced; the build goes on behind its last checkpoint."""
         for _ in range(MACHINES - 1):
             try:
-                return self._on_one_machine(source, plan, keys, scope, deadline)
+                return self._made_on_one_machine()
             except MachineLostError as lost:
-                self.emit(Note(lost.message, Level.WARNING, "the build goes on on another machine"))
-                self.steps.clear()
-        return self._on_one_machine(source, plan, keys, scope, deadline)
+                self.record.emit(Note(lost.message, Level.WARNING, "the build goes on on another machine"))
+                self.record.begin_again()
+        return self._made_on_one_machine()
 
-    def _on_one_machine(self, source: ExactSource, plan: Plan, keys: Chain, scope: Scope, deadline: Deadline) -> Disk:
-        with self._phase(Phase.BUILDING):
-            machine, done = self._machine(source, plan, keys, scope, deadline)
-        finish = finishing(plan, source.os_type)
-        with self._phase(Phase.CUSTOMIZING), self._kept_on_error(machine, scope, plan.on_customizer_error):
-            self._cached_steps(plan.steps[:done])
-            self._customize(machine, plan, keys, done, deadline)
-            if not finish.optimizers:
-                return self._close(finish, machine, keys, deadline)
-        with self._phase(Phase.OPTIMIZING), self._kept_on_error(machine, scope, plan.on_customizer_error):
-            for step in finish.optimizers:
-                self._perform(step, StepKind.OPTIMIZER, len(finish.optimizers), machine, deadline)
-            return self._close(finish, machine, keys, deadline)
+    def _made_on_one_machine(self) -> Disk:
+        with self.record.phase(Phase.BUILDING):
+            machine, done = self._machine()
+        optimizers = self.ready.finish.optimizers
+        with self.record.phase(Phase.CUSTOMIZING), self._kept_on_error(machine, self.plan.on_customizer_error):
+            self._cached(done)
+            self._customize(machine, done)
+            if not optimizers:
+                return self._captured(machine)
+        with self.record.phase(Phase.OPTIMIZING), self._kept_on_error(machine, self.plan.on_customizer_error):
+            for step in optimizers:
+                self._perform(step, StepKind.OPTIMIZER, len(optimizers), machine)
+            return self._captured(machine)
 
-    def _close(self, finish: Finishing, machine: Machine, keys: Chain, deadline: Deadline) -> Disk:
-        self._perform(finish.deprovision, StepKind.DEPROVISION, 1, machine, deadline)
-        machine.guest.close()
-        return machine.capture(keys.captured if self.policy.keep is not Keep.NONE else "", deadline)
-
-    def _machine(
-        self, source: ExactSource, plan: Plan, keys: Chain, scope: Scope, deadline: Deadline
-    ) -> tuple[Machine, int]:
+    def _machine(self) -> tuple[Machine, int]:
         """A machine, and how many steps it has already behind it."""
+        keys, source = self.ready.keys.keys, self.ready.source
         if self.policy.reuse:
-            for done in range(len(plan.steps), -1, -1):
-                machine = self.platform.resume(keys.keys[done], plan, scope, deadline)
+            for done in range(len(self.plan.steps), -1, -1):
+                machine = self.platform.resume(keys[done], self.plan, self.scope, self.deadline)
                 if machine is not None:
                     return machine, done
-        machine = self.platform.boot(source, plan, scope, deadline)
-        prepare = Step(0, "prepare", "Prepare", deprovision.prepare(source.os_type), plan.origin)
+        machine = self.platform.boot(source, self.plan, self.scope, self.deadline)
+        prepare = Step(0, "prepare", "Prepare", deprovision.prepare(source.os_type), self.plan.origin)
+        warn = deprovision.as_warnings(self.record.emit)
         try:
-            perform(prepare, machine.guest, self.staging, deprovision.as_warnings(self.emit), deadline)
+            perform(prepare, machine.guest, self.staging, warn, self.deadline)
         except StepFailedError as failed:
             raise PlatformError(f"the build VM could not be prepared: {failed.reason}", hint=failed.hint) from failed
         if self.policy.after_boot():
-            machine.checkpoint(keys.keys[0], f"{source} after its first boot")
+            machine.checkpoint(keys[0], f"{source} after its first boot")
         return machine, 0
 
-    def _customize(self, machine: Machine, plan: Plan, keys: Chain, done: int, deadline: Deadline) -> None:
+    def _customize(self, machine: Machine, done: int) -> None:
+        steps = self.plan.steps
         unkept = 0.0
-        for step in plan.steps[done:]:
-            seconds = self._perform(step, StepKind.CUSTOMIZER, len(plan.steps), machine, deadline)
-            unkept += seconds
-            secret = holds_secret(plan.steps[: step.number], plan.mask)
-            if self.policy.after_step(unkept, last=step.number == len(plan.steps), secret=secret):
-                machine.checkpoint(keys.keys[step.number], f"{plan.name} after {step.number} {step.name}")
+        for step in steps[done:]:
+            unkept += self._perform(step, StepKind.CUSTOMIZER, len(steps), machine)
+            secret = holds_secret(steps[: step.number], self.plan.mask)
+            if self.policy.after_step(unkept, last=step.number == len(steps), secret=secret):
+                note = f"{self.plan.name} after {step.number} {step.name}"
+                machine.checkpoint(self.ready.keys.keys[step.number], note)
                 unkept = 0.0
 
-    def _perform(self, step: Step, kind: StepKind, total: int, machine: Machine, deadline: Deadline) -> float:
-        self.emit(StepStarted(kind, step.number, total, step.name, step.type))
-        from_ = self.clock.monotonic()
-        outcome = StepOutcome.FAILED
+    def _captured(self, machine: Machine) -> Disk:
+        self._perform(self.ready.finish.deprovision, StepKind.DEPROVISION, 1, machine)
+        machine.guest.close()
+        key = self.ready.keys.captured if self.policy.keep is not Keep.NONE else ""
+        return machine.capture(key, self.deadline)
+
+    def _perform(self, step: Step, kind: StepKind, total: int, machine: Machine) -> float:
+        """Returns how many seconds it took."""
+        from_ = self.deadline.clock.monotonic()
         try:
-            perform(step, machine.guest, self.staging, self.emit, deadline)
-            outcome = StepOutcome.RAN
+            with self.record.step(step, kind, total):
+                perform(step, machine.guest, self.staging, self.record.emit, self.deadline)
         except StepFailedError as failed:
             raise _failed(failed, kind) from failed
-        finally:
-            seconds = self.clock.monotonic() - from_
-            if kind is StepKind.CUSTOMIZER:
-                self.steps.append(StepReport(step.name, step.type, cached=False, seconds=seconds))
-            self.emit(StepFinished(kind, step.number, total, step.name, step.type, outcome, seconds))
-        return seconds
+        return self.deadline.clock.monotonic() - from_
 
-    def _cached_steps(self, steps: tuple[Step, ...]) -> None:
-        total = len(self.plan.steps)
-        for step in steps:
-            self.steps.append(StepReport(step.name, step.type, cached=True, seconds=0.0))
-            self.emit(
-                StepFinished(
-                    StepKind.CUSTOMIZER, step.number, total, step.name, step.type, StepOutcome.CACHED, seconds=0.0
-                )
-            )
+    def _cached(self, done: int) -> None:
+        for step in self.plan.steps[:done]:
+            self.record.cached(step, len(self.plan.steps))
 
     @contextmanager
-    def _kept_on_error(self, machine: Machine, scope: Scope, on_error: OnError) -> Iterator[None]:
+    def _kept_on_error(self, machine: Machine, on_error: OnError) -> Iterator[None]:
         """With `errorHandling: abort` a machine whose step failed is kept, and the user is told how to reach it."""
         try:
             yield
         except (CustomizationError, ValidationError):
             if on_error is OnError.ABORT:
                 machine.keep()
-                scope.keep_all = True
-                self.emit(
-                    Note(
-                        f"the machine is kept: {machine.access()}",
-                        Level.WARNING,
-                        "run `imagewright cleanup` when you have seen enough",
-                    )
-                )
+                self.scope.keep_all = True
+                hint = "run `imagewright cleanup` when you have seen enough"
+                self.record.emit(Note(f"the machine is kept: {machine.access()}", Level.WARNING, hint))
             raise
 
     # --- what comes of it ---
 
-    def _validated(
-        self, disk: Disk, plan: Plan, keys: Chain, scope: Scope, deadline: Deadline
-    ) -> ValidationError | None:
-        if not plan.validation.steps:
+    def _validated(self, disk: Disk) -> ValidationError | None:
+        """What the validators found; a disk that has passed them before is not asked again."""
+        passed = self.ready.keys.validated
+        if not self.plan.validation.steps:
             return None
-        if self.policy.reuse and self.platform.cache.has(keys.validated):
-            self.emit(Note("this disk has passed these validators before"))
+        if self.policy.reuse and self.platform.cache.has(passed):
+            self.record.emit(Note("this disk has passed these validators before"))
             return None
         try:
-            with self._phase(Phase.VALIDATING):
-                self._validate_on(disk, plan, scope, deadline)
+            with self.record.phase(Phase.VALIDATING):
+                self._validate_on(disk)
         except ValidationError as error:
             return error
         if self.policy.keep is not Keep.NONE:
             try:
-                self.platform.cache.mark(keys.validated, f"{plan.name} passed its validators")
+                self.platform.cache.mark(passed, f"{self.plan.name} passed its validators")
             except PlatformError as error:
-                self.emit(Note(f"the next build validates again: {error}", Level.WARNING, error.hint))
+                self.record.emit(Note(f"the next build validates again: {error}", Level.WARNING, error.hint))
         return None
 
-    def _validate_on(self, start: ExactSource | Disk, plan: Plan, scope: Scope, deadline: Deadline) -> None:
-        machine = self.platform.boot(start, plan, scope, deadline)
-        with self._kept_on_error(machine, scope, plan.on_validation_error):
-            for step in plan.validation.steps:
-                self._perform(step, StepKind.VALIDATOR, len(plan.validation.steps), machine, deadline)
+    def _validate_on(self, start: ExactSource | Disk) -> None:
+        machine = self.platform.boot(start, self.plan, self.scope, self.deadline)
+        validators = self.plan.validation.steps
+        with self._kept_on_error(machine, self.plan.on_validation_error):
+            for step in validators:
+                self._perform(step, StepKind.VALIDATOR, len(validators), machine)
         machine.guest.close()
         if isinstance(machine, Ends):
             machine.end()
 
-    def _distributed(
-        self,
-        disk: Disk,
-        source: ExactSource,
-        plan: Plan,
-        scope: Scope,
-        deadline: Deadline,
-        invalid: ValidationError | None,
-    ) -> tuple[RunState, Failure | None]:
-        with self._phase(Phase.DISTRIBUTING):
-            distributed = distribute(plan, disk, source, self.platform, scope, deadline)
-        self.outputs.extend(distributed.outputs)
-        self.target_failures.extend(failure_of(error) for _, error in distributed.failures)
+    def _distributed(self, disk: Disk, invalid: ValidationError | None) -> Ended:
+        with self.record.phase(Phase.DISTRIBUTING):
+            done = distribute(self.plan, disk, self.ready.source, self.platform, self.scope, self.deadline)
+        self.record.outputs = done.outputs
+        self.record.target_failures = tuple(Failure.of(error) for _, error in done.failures)
         if invalid is not None:
-            return RunState.FAILED, failure_of(invalid)
-        if not distributed.failures:
+            return RunState.FAILED, Failure.of(invalid)
+        if not done.failures:
             return RunState.SUCCEEDED, None
-        _, first = distributed.failures[0]
+        _, first = done.failures[0]
         summary = DistributionError(
-            f"{len(distributed.failures)} of {len(plan.targets)} targets failed: {first}",
+            f"{len(done.failures)} of {len(self.plan.targets)} targets failed: {first}",
             hint=first.hint,
             origin=first.origin,
         )
-        state = RunState.PARTIALLY_SUCCEEDED if distributed.outputs else RunState.FAILED
-        return state, failure_of(summary)
-
-    @contextmanager
-    def _phase(self, phase: Phase) -> Iterator[None]:
-        self.emit(PhaseStarted(phase))
-        from_ = self.clock.monotonic()
-        try:
-            yield
-        finally:
-            seconds = self.clock.monotonic() - from_
-            self.phases.append(PhaseReport(phase, seconds))
-            self.emit(PhaseFinished(phase, seconds))
-
-
-def build_chain(plan: Plan, source: ExactSource, platform: Platform) -> Chain:
-    """The keys of a staged plan on this platform."""
-    return chain(
-        source,
-        platform.machine_facts(source, plan.machine),
-        deprovision.prepare(source.os_type),
-        plan.steps,
-        finishing(plan, source.os_type).actions(),
-        plan.validation.steps,
-        plan.mask,
-    )
-
-
-def failure_of(error: ImagewrightError) -> Failure:
-    return Failure(type(error).__name__, error.message, error.hint, error.origin, error.exit_code, error.output)
+        return RunState.PARTIALLY_SUCCEEDED if done.outputs else RunState.FAILED, Failure.of(summary)
 
 
 def _failed(failed: StepFailedError, kind: StepKind) -> ImagewrightError:
