@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imagewright.app.settings import home_of, settings_of
 from imagewright.core.clock import Clock, Deadline, SystemClock
-from imagewright.core.errors import ImagewrightError, OptionsError
-from imagewright.core.events import Level, Note
+from imagewright.core.errors import OptionsError
+from imagewright.core.events import Note
 from imagewright.core.locks import held
 from imagewright.options import Options
 
@@ -60,11 +59,10 @@ def cleanup(
             _over(place, patience, show, clock) as free,
         ):
             if free or options.force:
-                done = sweep(file, delete, show)
-                report = replace(report, deleted=report.deleted + done.deleted, left=report.left + done.left)
+                report += sweep(file, delete, show)
             else:
-                report = replace(report, running=(*report.running, place.build_id))
-    return report if options.ledger is not None else _strays(options, report, show, clock, sign_in)
+                report += CleanupReport(running=(place.build_id,))
+    return report if options.ledger is not None else report + _strays(options, show, clock, sign_in)
 
 
 @contextmanager
@@ -82,31 +80,21 @@ def _over(place: BuildDirectory, patience: float, show: Redact, clock: Clock) ->
         clock.wait(LOOK_SECONDS)
 
 
-def _strays(
-    options: Options, report: CleanupReport, show: Redact, clock: Clock, sign_in: SignIn | None
-) -> CleanupReport:
+def _strays(options: Options, show: Redact, clock: Clock, sign_in: SignIn | None) -> CleanupReport:
     """What builds of other machines left, where the platform can tell: their ledgers died with their machines."""
-    from imagewright.core.report import Left
+    from imagewright.core.report import CleanupReport
     from imagewright.engine.build_directory import BuildDirectory
+    from imagewright.engine.sweep import delete_each
     from imagewright.platforms import entry, find
 
     strays = entry(options.platform).strays
     if not strays:
-        return report
+        return CleanupReport()
     place = BuildDirectory(home_of(options) / "builds" / "strays")
     found = find(strays)(settings_of(options, place.path, sign_in), clock, options.older_than)
     with _deleting(options, place, show, clock, sign_in) as (begin, delete):
         begin(options.platform, found)
-        for owned in found:
-            try:
-                delete(owned)
-            except ImagewrightError as error:
-                show(Note(f"could not delete {owned}: {error}", Level.WARNING, error.hint))
-                report = replace(report, left=(*report.left, Left(owned, str(error), error.hint)))
-            else:
-                show(Note(f"deleted {owned}"))
-                report = replace(report, deleted=(*report.deleted, owned))
-    return report
+        return delete_each(found, delete, show)
 
 
 def _ledger(options: Options) -> Path:

@@ -44,6 +44,9 @@ class CleanupReport:
     left: tuple[Left, ...] = ()
     running: tuple[str, ...] = ()
 
+    def __add__(self, other: CleanupReport) -> CleanupReport:
+        return CleanupReport(self.deleted + other.deleted, self.left + other.left, self.running + other.running)
+
 
 class Verdict(StrEnum):
     GOOD = "good"

@@ -27,12 +27,11 @@ def finishing(plan: Plan, os_type: OsType) -> Finishing:
 
 def _optimizers(plan: Plan, os_type: OsType) -> tuple[Step, ...]:
     wanted = plan.optimization
-    found: list[tuple[str, tuple[Action, ...]]] = []
+    found: list[Step] = []
     if wanted.workload is not None:
-        found.append(("workload", (Run(wanted.workload, Shell.SH, RunAs.ELEVATED),)))
+        workload = (Run(wanted.workload, Shell.SH, RunAs.ELEVATED),)
+        found.append(Step(1, "workload", "Optimize", workload, wanted.workload_origin or plan.origin))
     if wanted.vm_boot:
-        found.append(("vmBoot", deprovision.optimize_boot(os_type)))
-    return tuple(
-        Step(number, name, "Optimize", actions, wanted.workload_origin or plan.origin)
-        for number, (name, actions) in enumerate(found, start=1)
-    )
+        boot = deprovision.optimize_boot(os_type)
+        found.append(Step(len(found) + 1, "vmBoot", "Optimize", boot, plan.origin))
+    return tuple(found)

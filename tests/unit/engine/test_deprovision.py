@@ -9,6 +9,7 @@ from small_plan import small_plan
 from imagewright.core.actions import Inline, Run, RunAs, Upload
 from imagewright.core.errors import PlatformError
 from imagewright.core.events import Event, Level, Note, Output
+from imagewright.core.origin import Origin
 from imagewright.core.plan import Optimization, OsType
 from imagewright.engine import deprovision
 from imagewright.engine.finish import finishing
@@ -28,6 +29,12 @@ def test_the_script_is_put_where_a_customizer_may_find_it() -> None:
     assert (upload.destination, upload.mode) == ("/tmp/DeprovisioningScript.sh", 0o755)
     assert isinstance(upload.content, Inline)
     assert "-force -deprovision+user" in upload.content.text
+
+
+def test_each_optimizer_knows_where_it_was_asked_for() -> None:
+    there = Origin("web.json", 30)
+    plan = small_plan("one", optimization=Optimization(True, Inline("tune"), there))
+    assert [step.origin for step in finishing(plan, OsType.LINUX).optimizers] == [there, plan.origin]
 
 
 @pytest.mark.parametrize("vm_boot", [False, True])

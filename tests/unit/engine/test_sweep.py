@@ -9,7 +9,7 @@ from imagewright.core.events import Event, Level, Note
 from imagewright.core.ownership import Owned
 from imagewright.core.report import CleanupReport, Left
 from imagewright.engine.ledger import Ledger, pending
-from imagewright.engine.sweep import sweep
+from imagewright.engine.sweep import delete_each, sweep
 
 ONE, TWO, THREE = (Owned("local", "machine", name) for name in ("one", "two", "three"))
 
@@ -40,6 +40,18 @@ def test_what_cannot_be_deleted_stays_and_is_said(file: Path) -> None:
     assert sweep(file, delete, events.append).left == (Left(TWO, "it is locked", "unlock it"),)
     assert pending(file) == (TWO,)
     assert Note("could not delete machine two: it is locked", Level.WARNING, "unlock it") in events
+
+
+def test_what_is_in_no_ledger_is_deleted_likewise_and_a_cancel_ends_that_too(file: Path) -> None:
+    def delete(owned: Owned) -> None:
+        if owned == ONE:
+            raise PlatformError("it is locked")
+        if owned == THREE:
+            raise CancelledError("cancelled by SIGINT")
+
+    assert delete_each((ONE, TWO), delete, lambda event: None) == CleanupReport((TWO,), (Left(ONE, "it is locked"),))
+    with pytest.raises(CancelledError):
+        delete_each((THREE, TWO), delete, lambda event: None)
 
 
 def test_a_sweep_that_is_interrupted_is_continued_by_the_next_one(file: Path) -> None:
