@@ -17,7 +17,9 @@ from pathlib import Path
 
 import pytest
 
-from imagewright.communicators.ssh import STRIDE, KeyPair, Login, SshGuest, new_key_pair
+from imagewright.communicators.connection import Login
+from imagewright.communicators.keys import KeyPair, new_key_pair
+from imagewright.communicators.ssh import STRIDE, SshGuest
 from imagewright.core.actions import Inline, Reboot, Run, RunAs, Shell
 from imagewright.core.clock import Deadline, SystemClock
 from imagewright.core.errors import BuildTimeoutError, CancelledError, PlatformError
@@ -393,8 +395,8 @@ def test_a_connection_cut_in_mid_script_fails_and_the_next_command_connects_agai
 
 
 def test_a_connection_that_died_between_two_commands_is_made_again(guest: SshGuest) -> None:
-    assert guest._transport is not None
-    guest._transport.sock.shutdown(socket.SHUT_RDWR)
+    assert guest._connection._transport is not None
+    guest._connection._transport.sock.shutdown(socket.SHUT_RDWR)
     assert guest.ask("echo here", soon()) == (0, "here")
 
 

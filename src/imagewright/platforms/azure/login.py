@@ -6,7 +6,8 @@ import base64
 import json
 from dataclasses import dataclass
 
-from imagewright.communicators.ssh import KeyPair, Login, new_key_pair
+from imagewright.communicators.connection import Login
+from imagewright.communicators.keys import KeyPair, new_key_pair
 
 USER = "imagewright"
 KEY_COMMENT = "imagewright-build"

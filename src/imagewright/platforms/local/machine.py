@@ -11,7 +11,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from imagewright.communicators.ssh import KeyPair, Login, SshGuest
+from imagewright.communicators.connection import Login
+from imagewright.communicators.keys import KeyPair
+from imagewright.communicators.ssh import SshGuest
 from imagewright.core.clock import Clock, Deadline
 from imagewright.core.disk import Disk
 from imagewright.core.errors import BuildTimeoutError, PlatformError

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from imagewright.communicators import cloud_init
-from imagewright.communicators.ssh import SshGuest, new_key_pair
+from imagewright.communicators.keys import new_key_pair
+from imagewright.communicators.ssh import SshGuest
 from imagewright.core.clock import Clock, Deadline, fresh_name
 from imagewright.core.digest import digest
 from imagewright.core.disk import Disk

@@ -9,7 +9,7 @@ from functools import cache
 from importlib import resources
 from pathlib import Path
 
-from imagewright.communicators.ssh import KeyPair
+from imagewright.communicators.keys import KeyPair
 from imagewright.core.errors import PlatformError
 from imagewright.disks import tools
 

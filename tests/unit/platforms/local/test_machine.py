@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from scripted_qemu import ScriptedQemu
 
-from imagewright.communicators.ssh import KeyPair, SshGuest
+from imagewright.communicators.keys import KeyPair
+from imagewright.communicators.ssh import SshGuest
 from imagewright.core.clock import Deadline, SystemClock
 from imagewright.core.errors import PlatformError
 from imagewright.core.events import Event, Note

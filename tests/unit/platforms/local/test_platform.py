@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from small_plan import small_plan
 
-from imagewright.communicators.ssh import KeyPair
+from imagewright.communicators.keys import KeyPair
 from imagewright.core.choices import Accelerator
 from imagewright.core.clock import Deadline, SystemClock
 from imagewright.core.errors import CancelledError, PlatformError
