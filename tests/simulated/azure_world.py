@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,7 @@ from imagewright.engine.run import build
 from imagewright.platforms import Settings
 from imagewright.platforms.azure.choices import CACHE_GROUP, AzureChoices
 from imagewright.platforms.azure.platform import AzurePlatform
+from imagewright.platforms.azure.polling import quick_then_slow
 from imagewright.staging.directory import DirectoryStaging
 
 ORIGIN = Origin("template.json", 1, 1, "")
@@ -49,6 +51,11 @@ NO_CACHE = CachePolicy(reuse=False, keep=Keep.NONE)
 def script(number: int, text: str, *, name: str = "") -> Step:
     body = f"#!/bin/sh -e\n{text}\n"
     return Step(number, name or f"step-{number}", "Shell", (Run(Inline(body), Shell.SH, RunAs.BUILD_USER),), ORIGIN)
+
+
+def quick() -> Iterator[float]:
+    """Seconds between looks, for a simulator whose operations take no time."""
+    return quick_then_slow(0.02, soon=0.5)
 
 
 class AzureWorld:
@@ -133,7 +140,7 @@ class AzureWorld:
         )  # fmt: skip
 
     def platform(self, settings: Settings | None = None) -> AzurePlatform:
-        return AzurePlatform(settings or self.settings(), self.events.append, SystemClock())
+        return AzurePlatform(settings or self.settings(), self.events.append, SystemClock(), quick)
 
     def build(self, plan: Plan, policy: CachePolicy = NO_CACHE, **choices: Any) -> BuildResult:
         settings = self.settings(**choices)

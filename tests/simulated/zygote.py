@@ -25,6 +25,9 @@ def main() -> None:
     import imagewright.platforms.azure.platform
     import imagewright.template  # noqa: F401
     from imagewright.entry.start import command_line
+    from imagewright.platforms.azure import machine
+
+    machine.OFF_LATE = 0  # power-off takes no time here: four seconds less for each of hundreds of builds
 
     for line in sys.stdin:
         asked = json.loads(line)
