@@ -95,6 +95,11 @@ class Azure:
             {path for method, path, status in asked if path.endswith(".in") and (method, status) == ("PUT", 201)}
         )
 
+    def there(self) -> set[str]:
+        """What is there at this moment and was not before: what is still being deleted is there."""
+        with self.simulator.cloud.world.lock:
+            return {each.id for each in self.simulator.cloud.world.all()} - self.world.before
+
     def deletions(self, since: float, seconds: float) -> list[str]:
         """The groups whose deletion was asked for within so many seconds."""
         return [
@@ -284,6 +289,7 @@ def test_a_cancelled_action_has_sent_its_deletions_and_its_last_step_leaves_noth
     assert mine.outputs("image")["status"] == "canceled"
     assert cleanup.code == 0, cleanup.log
     assert "/IT_" in cleanup.log, "what the ledger says is left"
+    assert azure.there() == set()
     assert azure.world.left() == set()
 
 
@@ -307,4 +313,5 @@ def test_a_cancelled_task_has_sent_its_deletions_and_its_last_handler_leaves_not
     after = mine.after(task["inputs"])
     assert after.result == "Succeeded", after.log
     assert pending(ledger) == ()
+    assert azure.there() == set()
     assert azure.world.left() == set()

@@ -129,7 +129,8 @@ def _unpackable(error: OSError, directory: Path) -> OptionsError:
 
 
 def _folder(path: Path) -> str:
-    return path.resolve().name
+    """As the user wrote it: a link is not followed."""
+    return Path(os.path.abspath(path)).name  # noqa: PTH100
 
 
 def _walk(directory: Path, root: Path) -> Iterator[Entry]:

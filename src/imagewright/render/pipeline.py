@@ -236,7 +236,7 @@ class PipelineLog:
     # --- lines ---
 
     def _annotate(self, severity: Severity, message: str, title: str, origin: Origin | None) -> None:
-        text = "\n".join(defuse(line) for line in message.splitlines())
+        text = "\n".join(self._excerpts.shown(message))
         self._annotated[severity] += 1
         if self._annotated[severity] > ANNOTATIONS:
             self.say([f"{severity}: {line}" for line in text.splitlines()[:1]])

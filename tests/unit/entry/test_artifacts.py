@@ -113,6 +113,15 @@ def test_a_folder_name_is_safe_in_a_guest(tmp_path: Path) -> None:
 # --- archives ---
 
 
+def test_a_folder_is_called_as_it_was_named(tmp_path: Path) -> None:
+    (tmp_path / "release-17").mkdir()
+    (tmp_path / "release-17" / "app").write_text("x")
+    (tmp_path / "current").symlink_to("release-17")
+    for given in ("current", "current/", "release-17/../current"):
+        assert collect(given, base=tmp_path)[0] == "current"
+    assert collect(".", base=tmp_path / "release-17")[0] == "release-17"
+
+
 def test_the_same_files_are_the_same_bytes(drop: Path, tmp_path: Path) -> None:
     folder, entries = collect(str(drop))
     for pack in (tar, zipped):

@@ -256,3 +256,18 @@ def test_what_only_the_home_remembers_is_said(action: Action) -> None:
         assert kept.outputs["status"] == "skipped", kept.log
         assert not kept.warnings
         assert action(**given).outputs["status"] == "succeeded"
+
+
+@pytest.mark.parametrize("dry_run", ["true", "false"])
+def test_an_error_that_quotes_a_secret_does_not_show_it(action: Action, dry_run: str) -> None:
+    """The runner hides it too, but who reads standard output before a runner does must not see it either."""
+    fetch = {"type": "File", "sourceUri": "[concat('no/', parameters('pw'))]", "destination": "/tmp/x"}
+    arm = {
+        "parameters": {"pw": {"type": "securestring"}},
+        "resources": [{"name": "web", **json.loads(template(customize=[fetch]))}],
+    }
+    ran = action(template=json.dumps(arm), set="pw=hunter22", dry_run=dry_run)
+    assert ran.code != 0
+    assert len(ran.errors) == 1
+    shown = [line for line in ran.log.splitlines() if not line.startswith("::add-mask::")]
+    assert "hunter22" not in "\n".join(shown)
