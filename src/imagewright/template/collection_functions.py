@@ -71,7 +71,7 @@ def _create_object(*pairs: Value) -> dict[str, Value] | Unknown:
 
 def _range(start: Value, count: Value) -> list[Value]:
     if not 0 <= number(count) <= 10_000:
-        raise wrong("makes at most 10000 numbers")
+        raise wrong("makes 0 to 10000 numbers")
     return list(range(number(start), start + count))
 
 

@@ -117,6 +117,15 @@ class Template:
 
     # --- parameters and variables ---
 
+    def check_given(self) -> None:
+        """Look at the values that were given also where nothing asks for them: ARM does."""
+        for name, value in self.given.items():
+            if not isinstance(value.value, Unknown) and declared(self.data, self.pointer, name) is not None:
+                try:
+                    self.parameter(name)
+                except ExpressionError as error:
+                    self._refuse(error, value.origin)
+
     def _once(self, kind: str, name: str) -> Located:
         key = (kind, name.lower())
         if key in self._done:

@@ -54,6 +54,7 @@ def find(
         undeclared(given, data, report)
         template = Template(document, data, "", given, context, session, "imagewright")
         found = list(_resources(template, data["resources"], "/resources", Scope(template)))
+        template.check_given()
         if not found and not report.failed:
             _none(session, document)
         return found, session.mask

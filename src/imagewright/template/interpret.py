@@ -174,7 +174,8 @@ def _usage(name: str) -> str:
 def _check_arity(call: Call, function: Callable[..., Any], implied: int = 0) -> None:
     least, most = (bound - implied for bound in _arity(function))
     if not least <= len(call.arguments) <= most:
-        wanted = str(least) if least == most else f"at least {least}" if most > 1000 else f"{least} to {most}"
+        bound = f"at most {most}" if len(call.arguments) > most else f"at least {least}"
+        wanted = str(least) if least == most else bound if most > 1000 else f"{least} to {most}"
         raise wrong(f"takes {wanted} arguments, not {len(call.arguments)}")
 
 

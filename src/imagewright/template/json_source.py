@@ -23,6 +23,8 @@ _SIMPLE = {'"': '"', "\\": "\\", "/": "/", "b": "\b", "f": "\f", "n": "\n", "r":
 _WORDS = {"true": True, "false": False, "null": None}
 _ALMOST = {"True": True, "False": False, "None": None, "TRUE": True, "FALSE": False, "NULL": None}
 
+_BARE = (*_WORDS, *_ALMOST)
+_SHOWN = 60
 _MAX_ERRORS = 20
 
 _LOOK = "look at the quotes, commas and brackets before it"
@@ -248,6 +250,10 @@ class _Parser:
         if found := _NUMBER.match(self.text, start):
             self.at = found.end()
             return float(found[0]) if found[1] or found[2] else int(found[0])
+        if not self.pointer and not self.text.startswith(_BARE, start):
+            hint = "is this really a template? Its first character is a {"
+            self.report("json-syntax", "this is not JSON", start, start + 1, hint)
+            self.give_up()
         if found := _PLACEHOLDER.match(self.text, start):
             self.at = found.end()
             self.report(
@@ -272,7 +278,9 @@ class _Parser:
                 self.report("json-syntax", f"JSON does not know {word}", start, self.at, "write a number")
                 return REPORTED
             bare = word.strip("'")
-            self.report("json-syntax", f"{word} is not in double quotes", start, self.at, f'write "{bare}"')
+            shown = word if len(word) <= _SHOWN else f"{word[:_SHOWN]}…"
+            self.report("json-syntax", f"{shown} is not in double quotes", start, self.at, 'write "…" around it'
+                        if shown != word else f'write "{bare}"')  # fmt: skip
             return bare
         return self.hopeless(f'"{mark}" where a value is due' if mark else "the text ends where a value is due")
 

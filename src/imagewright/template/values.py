@@ -120,7 +120,9 @@ def from_json(source: str) -> Value:
 
     try:
         value = json.loads(source, parse_constant=refuse, parse_float=fraction)
-    except (ValueError, RecursionError) as error:
+    except RecursionError:
+        raise wrong("this JSON nests too deeply") from None
+    except ValueError as error:
         raise wrong(f"this is not JSON: {error}", "texts and names are in double quotes") from None
     measure(value)
     return _well_formed(value)

@@ -180,8 +180,13 @@ def parse_yaml(path: str, text: str) -> Parsed:
         where = _place(path, text, mark.index) if mark else Origin(path)
         lines = text.splitlines()
         tabbed = mark is not None and mark.line < len(lines) and lines[mark.line].lstrip(" ").startswith("\t")
-        hint = "YAML indents with spaces, never with tabs" if tabbed else error.context or "look at the lines before"
-        found = Diagnostic(Severity.ERROR, "yaml-syntax", error.problem or "this is not YAML", where, hint)
+        hint = (
+            "YAML indents with spaces, never with tabs"
+            if tabbed
+            else "look at the indentation, quotes and colons before it"
+        )
+        what = " ".join(filter(None, (error.problem, error.context))) or "this is not YAML"
+        found = Diagnostic(Severity.ERROR, "yaml-syntax", what, where, hint)
     except yaml.YAMLError as error:
         position = getattr(error, "position", 0) or 0
         where = _place(path, text, position)

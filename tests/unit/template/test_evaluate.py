@@ -101,6 +101,14 @@ def test_a_value_that_does_not_fit(declaration: Any, given: str | None, code: st
     assert codes(text, overrides={"p": given} if given else {}) == [code]
 
 
+def test_a_value_that_was_given_is_looked_at_although_nothing_uses_it() -> None:
+    parameters = {"size": {"type": "int", "maxValue": 5}, "other": {"type": "int", "defaultValue": "bad"}}
+    text = deployment(parameters=parameters)
+    assert codes(text, overrides={"size": "big"}) == ["wrong-type"]
+    assert codes(text, overrides={"size": "6"}) == ["out-of-range"]
+    assert codes(text, overrides={"size": "5"}) == []
+
+
 def test_a_parameters_file(tmp_path: Path) -> None:
     path = tmp_path / "p.json"
     text = deployment({"location": "[parameters('where')]"}, parameters={"where": {"type": "string"}})

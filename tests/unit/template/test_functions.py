@@ -328,3 +328,10 @@ def test_unknown_values_stay_where_they_are() -> None:
     assert value["c"] == 1
     assert isinstance(value["a"], Unknown)
     assert len(report.diagnostics()) == 1
+
+
+def test_too_many_arguments_are_told_as_that() -> None:
+    words = ",".join(["'a'"] * 10_001)
+    _, report = evaluate(f"[concat({words})]")
+    (found,) = report.diagnostics()
+    assert found.message == "concat: takes at most 10000 arguments, not 10001"

@@ -112,3 +112,19 @@ def test_errors_end_after_twenty() -> None:
 
     assert len(parsed.diagnostics) == 20
     assert parsed.broken
+
+
+@pytest.mark.parametrize(
+    "text", ["<!DOCTYPE html><html>", "version https://git-lfs", "<<<<<<< HEAD\n{}", "hello", "\0{"]
+)
+def test_what_is_no_json_at_all_is_told_in_one_sentence(text: str) -> None:
+    (found,) = parse_json("x.json", text).diagnostics
+    assert (found.message, found.hint) == (
+        "this is not JSON",
+        "is this really a template? Its first character is a {",
+    )
+
+
+def test_a_long_word_is_not_quoted_whole() -> None:
+    (found,) = parse_json("x.json", '{"a": ' + "9" * 6000 + "}").diagnostics
+    assert len(found.message) < 100
