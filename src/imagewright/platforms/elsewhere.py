@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 
 from imagewright.core.clock import Deadline
 from imagewright.core.disk import Disk
@@ -30,7 +31,7 @@ class Elsewhere:
         return self._builder.cache
 
     def check(self, plan: Plan) -> Iterable[Diagnostic]:
-        yield from self._builder.check(plan)
+        yield from self._builder.check(replace(plan, targets=()))  # those are not its own
         yield from self._publisher.check_targets(plan)
 
     def resolve(self, source: Source, plan: Plan, deadline: Deadline) -> ExactSource:

@@ -57,6 +57,9 @@ class LocalFile:
     sha256: str = ""
 
 
+EXAMPLE = "images: {'publisher:offer:sku': {url: ..., sha256: ..., generation: V2}}"
+
+
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """How to get an image, and what is known of it beforehand."""
@@ -149,7 +152,9 @@ def _theirs(home: Path, environment: Mapping[str, str]) -> list[_Catalog]:
     try:
         return [_Catalog(_parse(path.read_text("utf-8"), str(path)), path)]
     except (OSError, UnicodeDecodeError) as error:
-        raise OptionsError(f"the catalog {path} cannot be read: {error}", hint=f"{VARIABLE} names it") from error
+        reason = (error.strerror or str(error)).lower() if isinstance(error, OSError) else str(error)
+        hint = f"{VARIABLE} names it" if named else "look at its rights, and save it as UTF-8"
+        raise OptionsError(f"the catalog {path} cannot be read: {reason}", hint=hint) from error
 
 
 @cache
@@ -162,11 +167,11 @@ def _parse(text: str, name: str) -> dict[str, _Entry]:
     try:
         return _File.model_validate(yaml.safe_load(text) or {"images": {}}).images
     except yaml.YAMLError as error:
-        raise OptionsError(f"{name} is no YAML: {error}") from error
+        raise OptionsError(f"{name} is no YAML: {error}", hint=EXAMPLE) from error
     except pydantic.ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"]) or "it"
         raise OptionsError(
             f"{name} is no catalog: {place}: {first['msg']}",
-            hint="images: {'publisher:offer:sku': {url: ..., sha256: ..., generation: V2}}",
+            hint=EXAMPLE,
         ) from error

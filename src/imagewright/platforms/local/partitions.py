@@ -21,9 +21,14 @@ def generation(head: bytes) -> Generation:
     return Generation.V2 if _ESP in gpt_types(head) or _ESP_OF_MBR in mbr_types(head) else Generation.V1
 
 
+def bootable(head: bytes) -> bool:
+    """Whether there is a boot record at all; a disk with a GUID partition table has one too."""
+    return head[510:SECTOR] == b"\x55\xaa"
+
+
 def mbr_types(head: bytes) -> list[int]:
     """The types of the partitions in the first sector, `[]` if it is no boot record."""
-    if len(head) < SECTOR or head[510:512] != b"\x55\xaa":
+    if not bootable(head):
         return []
     return [kind for number in range(4) if (kind := head[446 + number * 16 + 4])]
 

@@ -32,7 +32,7 @@ from imagewright.platforms.local.host import FREE_SPACE, HostError, on_host
 from imagewright.platforms.local.image_store import DIRECTORY
 from imagewright.platforms.local.machine import CARRIED, Frame, LocalMachine, active, disk_of
 from imagewright.platforms.local.memory import Memory
-from imagewright.platforms.local.targets import LocalTargets
+from imagewright.platforms.local.targets import LocalTargets, check_targets
 
 QEMU = "qemu-system-x86_64"
 MEMORY_MIB = 2048
@@ -71,6 +71,7 @@ class LocalPlatform:
                     step.origin,
                     "local builds are for Linux images",
                 )
+        yield from check_targets(plan, self._settings.output)
 
     def resolve(self, source: Source, plan: Plan, deadline: Deadline) -> ExactSource:
         exact = sources.resolve(source, self._settings.home, self._emit, self._clock, deadline)

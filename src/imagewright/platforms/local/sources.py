@@ -115,7 +115,9 @@ def _file(
         path = path.expanduser().resolve(strict=True)
         identity = _content(path, home, deadline)
     except OSError as error:
-        raise PlatformError(f"the disk {path} cannot be read: {error.strerror}") from error
+        raise PlatformError(
+            f"the disk {path} cannot be read: {error.strerror}", hint="check the path and its rights"
+        ) from error
     if sha256 and identity != sha256:
         raise PlatformError(f"{path} is not the disk of the catalog: its SHA-256 is {identity}, not {sha256}")
     info = qemu_img.info(path)
@@ -127,12 +129,18 @@ def _file(
         raise PlatformError(
             f"{path} is marked as corrupt", hint="take another copy; `qemu-img check -r all` mends what can be mended"
         )
+    head = _head(path, info.format)
+    if not partitions.bootable(head):
+        raise PlatformError(
+            f"{path} is no disk that a machine starts from: it has no boot record",
+            hint="a whole disk is wanted, as qcow2, raw or VHD and unpacked, not one partition or an archive",
+        )
     return ExactSource(
         source,
         exact_version="",
         identity=identity,
         os_type=os_type,
-        generation=generation or partitions.generation(_head(path, info.format)),
+        generation=generation or partitions.generation(head),
         architecture="x64",
         location=str(path),
         size=info.virtual_size,

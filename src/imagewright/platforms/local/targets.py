@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import assert_never
 
@@ -10,11 +12,11 @@ from imagewright.core.address import shown
 from imagewright.core.clock import Clock, Deadline
 from imagewright.core.digest import digest
 from imagewright.core.disk import Disk
-from imagewright.core.errors import DistributionError, PlatformError
+from imagewright.core.errors import Diagnostic, DistributionError, PlatformError, Severity
 from imagewright.core.events import Emit, Progress
 from imagewright.core.files import partial_of, write_whole
 from imagewright.core.ownership import Owned, Owner
-from imagewright.core.plan import ExactSource, ManagedImageTarget, SharedImageTarget, Target, VhdTarget
+from imagewright.core.plan import ExactSource, ManagedImageTarget, Plan, SharedImageTarget, Target, VhdTarget
 from imagewright.core.ports import SOURCE_TAG
 from imagewright.core.result import RunOutput
 from imagewright.disks import convert, vhd
@@ -70,7 +72,7 @@ class LocalTargets:
         return dict(image.facts.tags).get(SOURCE_TAG, "") if image else ""
 
     def _vhd(self, disk: Disk, target: VhdTarget, owner: Owner, deadline: Deadline) -> RunOutput:
-        path = _place(target, self._output)
+        path = _place(target, self._output).absolute()
         for number, one in enumerate((disk, *disk.data_disks)):
             part = path if number == 0 else path.with_name(f"{path.stem}-data-{number}{path.suffix}")
             partial = partial_of(part)
@@ -137,15 +139,40 @@ class LocalTargets:
         return tell
 
 
+def check_targets(plan: Plan, output: Path) -> Iterator[Diagnostic]:
+    """What will keep a VHD from being written: told now, not after the whole build."""
+    for target in plan.targets:
+        if not isinstance(target, VhdTarget):
+            continue
+        try:
+            folder = _place(target, output).parent
+            if _writable(folder):
+                continue
+            message = f"{target.run_output_name}: {folder} cannot be written"
+            hint = "look at its rights, or choose another place" + ("" if target.uri else " with `--output`")
+        except DistributionError as error:
+            message, hint = error.message, error.hint
+        yield Diagnostic(Severity.ERROR, "target-not-writable", message, target.origin or plan.origin, hint)
+
+
 def _place(target: VhdTarget, output: Path) -> Path:
-    if not target.uri:
-        return (output / f"{target.run_output_name}.vhd").absolute()
     if target.uri.lower().startswith(("http://", "https://")):
         raise DistributionError(
             f"{target.run_output_name}: the local platform does not write to {shown(target.uri)}",
             hint="leave `uri` out (the VHD then goes to the output folder), or use the Azure platform",
         )
-    return local_path(target.uri).absolute()
+    return local_path(target.uri) if target.uri else output / f"{target.run_output_name}.vhd"
+
+
+def _writable(directory: Path) -> bool:
+    """Whether files can be made in `directory`, which need not be there yet."""
+    try:
+        directory = directory.absolute()
+        while not directory.exists():
+            directory = directory.parent
+    except OSError:
+        return False
+    return directory.is_dir() and os.access(directory, os.W_OK | os.X_OK)
 
 
 def _facts(

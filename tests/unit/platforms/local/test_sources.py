@@ -43,6 +43,7 @@ from imagewright.staging import fetch
 pytestmark = pytest.mark.skipif(shutil.which("qemu-img") is None, reason="needs qemu-img")
 
 MIB = 1 << 20
+BOOT_RECORD = bytes(510) + b"\x55\xaa"
 DEBIAN = PlatformImage("Debian", "debian-12", "12-gen2", "latest")
 COMPUTE = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/g/providers/Microsoft.Compute"
 
@@ -78,7 +79,10 @@ def world(tmp_path: Path) -> World:
 
 def qcow2(path: Path, size: int = 3 * MIB) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", path, str(size)], check=True)
+    raw = path.with_name(f"{path.name}.raw")
+    raw.write_bytes(BOOT_RECORD.ljust(size, b"\0"))
+    subprocess.run(["qemu-img", "convert", "-q", "-O", "qcow2", raw, path], check=True)
+    raw.unlink()
     return path
 
 
@@ -466,3 +470,14 @@ def test_what_was_published_is_a_source(world: World, tmp_path: Path) -> None:
     assert world.resolve(SharedImageVersion(f"{definition}/versions/0.0.2")).exact_version == "0.0.2"
     with pytest.raises(PlatformError, match="the local image store has no"):
         world.resolve(ManagedImage(f"{COMPUTE}/images/other"))
+
+
+@pytest.mark.parametrize("content", [b"", b"\x1f\x8b compressed", b"# a README\n" * 100], ids=["empty", "gz", "text"])
+def test_what_no_machine_starts_from_is_refused_before_one_waits_for_it(
+    world: World, tmp_path: Path, content: bytes
+) -> None:
+    path = tmp_path / "image.img"
+    path.write_bytes(content)
+    with pytest.raises(PlatformError, match="it has no boot record") as caught:
+        world.resolve(DiskFile(str(path)))
+    assert "a whole disk is wanted" in caught.value.hint

@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from small_plan import small_plan
 
 from imagewright.core.clock import Deadline, SystemClock
 from imagewright.core.disk import Disk
@@ -39,7 +40,7 @@ from imagewright.disks import vhd
 from imagewright.engine.ledger import Ledger, pending
 from imagewright.engine.scope import Scope
 from imagewright.platforms.local.image_store import ImageStore
-from imagewright.platforms.local.targets import LocalTargets
+from imagewright.platforms.local.targets import LocalTargets, check_targets
 
 pytestmark = pytest.mark.skipif(shutil.which("qemu-img") is None, reason="needs qemu-img")
 
@@ -427,3 +428,22 @@ def test_many_processes_at_once_each_get_their_own_version(world: World, tmp_pat
     running = [subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) for _ in range(4)]
     versions = sorted(process.communicate()[0].strip() for process in running)
     assert versions == ["0.0.1", "0.0.2", "0.0.3", "0.0.4"]
+
+
+def test_a_vhd_that_cannot_be_written_is_told_before_the_build(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    plan = small_plan()
+
+    def found(target: Target, output: Path) -> list[str]:
+        return [one.message for one in check_targets(replace(plan, targets=(target,)), output)]
+
+    assert found(VhdTarget("web"), tmp_path / "file") == [f"web: {tmp_path}/file cannot be written"]
+    assert found(VhdTarget("web"), tmp_path / "file/below") == [f"web: {tmp_path}/file/below cannot be written"]
+    assert found(VhdTarget("web", uri=f"{tmp_path}/file/web.vhd"), tmp_path) == [
+        f"web: {tmp_path}/file cannot be written"
+    ]
+    assert (
+        "does not write to https://a.blob" in found(VhdTarget("web", uri="https://a.blob/v.vhd?sig=x"), tmp_path)[0]
+    )
+    assert found(VhdTarget("web"), tmp_path / "fresh/folder") == []
+    assert found(ManagedImageTarget("web", MANAGED, "westeurope"), tmp_path / "file") == []
