@@ -44,7 +44,7 @@ class Excerpts:
     def place(self, origin: Origin) -> list[str]:
         """`--> file:line:column pointer` and, where the line is known, the lines around it."""
         where = defuse(str(origin) + (f"  {origin.pointer}" if origin.pointer else ""))
-        lines = () if origin.private else self._lines_of(origin.file)
+        lines = self._lines_of(origin.file) if origin.line and not origin.private else ()
         if not 0 < origin.line <= len(lines):
             return [f"  --> {where}"]
         first, last = max(1, origin.line - BEFORE), min(len(lines), origin.line + AFTER)
@@ -93,8 +93,9 @@ class Excerpts:
 
 
 def _read(file: str) -> tuple[str, ...]:
+    """Nothing of a pipe: what was in it has been read, and another reader would wait for more."""
     try:
-        return _lines(Path(file).read_bytes())
+        return _lines(Path(file).read_bytes()) if Path(file).is_file() else ()
     except (OSError, ValueError):
         return ()
 

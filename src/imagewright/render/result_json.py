@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 from imagewright.core.errors import Diagnostic, OptionsError
@@ -66,10 +67,16 @@ def write_result(result: BuildResult, file: Path) -> None:
     """Put the result into `file`, whole or not at all. Raises OptionsError when it cannot be written."""
     text = json.dumps(result_json(result), indent=2) + "\n"
     try:
+        if file.exists() and not file.is_file():
+            kind = "a directory" if file.is_dir() else "no regular file"
+            raise OptionsError(f"`--result`: {file} is {kind}", hint="name a file that may be written anew")
+        file = Path(os.path.realpath(file))  # the file behind a link is written, not the link
         file.parent.mkdir(parents=True, exist_ok=True)
         write_whole(file, text)
     except OSError as error:
-        raise OptionsError(f"`--result`: {file} cannot be written: {error.strerror}") from error
+        raise OptionsError(
+            f"`--result`: {file} cannot be written: {error.strerror}", hint="choose another place"
+        ) from error
 
 
 def _output(output: RunOutput) -> Json:

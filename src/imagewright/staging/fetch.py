@@ -5,15 +5,17 @@ from __future__ import annotations
 import hashlib
 import http.client
 import io
+import os
 import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from imagewright.core.address import shown
 from imagewright.core.clock import Deadline
-from imagewright.core.errors import FetchError
+from imagewright.core.errors import FetchError, PlatformError
 
 ATTEMPTS = 5
 CONNECT_SECONDS = 30.0
@@ -45,6 +47,11 @@ def read(uri: str, target: Path, deadline: Deadline, progress: Progress | None =
         return _download(uri, target, deadline, progress)
     path = local_path(uri)
     try:
+        if path.exists() and not path.is_file():
+            raise FetchError(
+                f"{path} is {'a directory' if path.is_dir() else 'no regular file'}",
+                hint="name one file; a folder comes into the image by `--artifacts`",
+            )
         with path.open("rb") as source:
             return _copy(source, target, deadline, progress, path.stat().st_size)
     except ValueError as error:
@@ -110,15 +117,44 @@ def _copy(
     """Whatever has come is taken, so that a slow server does not keep the deadline from being seen."""
     running = hashlib.sha256()
     size = told = 0
-    with target.open("wb") as file:
+    with _writing(target) as write:
         while chunk := source.read1(CHUNK):
             deadline.check()
             running.update(chunk)
             size += len(chunk)
-            file.write(chunk)
+            write(chunk)
             if progress is not None and size - told >= STRIDE:
                 told = size
                 progress(size, total)
     if progress is not None and told:
         progress(size, size)
     return running.hexdigest(), size
+
+
+@contextmanager
+def _writing(target: Path) -> Iterator[Callable[[bytes], None]]:
+    """What appends to `target`. A full disk raises PlatformError: the address that is read is not to blame for it."""
+    try:
+        descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0), 0o600)
+    except OSError as error:
+        raise _unwritable(target, error) from error
+
+    def write(chunk: bytes) -> None:
+        left = memoryview(chunk)
+        try:
+            while left:
+                left = left[os.write(descriptor, left) :]
+        except OSError as error:
+            raise _unwritable(target, error) from error
+
+    try:
+        yield write
+    finally:
+        os.close(descriptor)
+
+
+def _unwritable(target: Path, error: OSError) -> PlatformError:
+    return PlatformError(
+        f"{target.parent} could not be written: {error.strerror}",
+        hint="free some space, or choose another place with `--home`",
+    )

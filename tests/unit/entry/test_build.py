@@ -199,6 +199,21 @@ def test_a_result_that_cannot_be_written_is_refused_before_the_build(cli) -> Non
     assert cli.world.ran == []
 
 
+def test_a_result_goes_into_regular_files_alone(cli) -> None:
+    template = cli.template("say hello")
+    Path("folder").mkdir()
+    for place, what in (("folder", "is a directory"), ("/dev/null", "is no regular file")):
+        assert cli("build", template, "--result", place) == 2
+        assert f"{place} {what}" in cli.err
+        assert "hint: name a file" in cli.err
+    assert Path("/dev/null").is_char_device()
+
+    Path("link.json").symlink_to("behind.json")
+    assert cli("build", template, "--result", "link.json") == 0
+    assert Path("link.json").is_symlink()
+    assert json.loads(Path("behind.json").read_text())["state"] == "Succeeded"
+
+
 def test_a_home_that_cannot_be_written_is_refused(cli) -> None:
     Path("file").write_text("")
     assert cli("build", cli.template("say hello"), "--home", "file/home") == 2

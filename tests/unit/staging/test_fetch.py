@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import http.server
+import os
 import socket
 import threading
 from collections.abc import Iterator
@@ -280,3 +281,27 @@ def test_a_staging_that_cannot_be_written(tmp_path: Path, deadline: Deadline) ->
     (tmp_path / "script").touch()
     with pytest.raises(PlatformError, match="staging could not be written"):
         DirectoryStaging(tmp_path / "staging").fetch(Remote(str(tmp_path / "script")), deadline)
+
+
+def test_what_is_no_regular_file_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    staging = DirectoryStaging(tmp_path / "staging")
+    for place, what in (
+        (tmp_path, "is a directory"),
+        (tmp_path / "pipe", "no regular file"),
+        ("/dev/zero", "no regular"),
+    ):
+        with pytest.raises(FetchError, match=what) as caught:
+            staging.fetch(Remote(str(place)), Deadline.after(SystemClock(), 20, "the test"))
+        assert caught.value.hint
+    assert not any((tmp_path / "staging").iterdir())
+
+
+def test_a_full_disk_is_not_blamed_on_the_address(web: Web, tmp_path: Path) -> None:
+    deadline = Deadline.after(SystemClock(), 20, "the test")
+    (tmp_path / "script.sh").write_bytes(BODY)
+    for address in (web.url(), str(tmp_path / "script.sh")):
+        with pytest.raises(PlatformError, match="/dev could not be written: No space left on device") as caught:
+            read(address, Path("/dev/full"), deadline)
+        assert not isinstance(caught.value, FetchError)
+    assert len(web.asked) == 1
