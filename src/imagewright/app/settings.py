@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from imagewright.core.choices import Keep
 from imagewright.core.clock import Clock, fresh_name
+from imagewright.core.errors import OptionsError
 from imagewright.options import Options
 from imagewright.options.table import PUBLISHER
 
@@ -24,7 +25,17 @@ NO_LIMIT_DAYS = 100 * 365.0
 
 
 def home_of(options: Options) -> Path:
-    return options.home.absolute()
+    try:
+        return options.home.expanduser().absolute()
+    except FileNotFoundError:
+        raise OptionsError(
+            f"{options.home} is nowhere: the working directory is gone", hint="change into a directory that is there"
+        ) from None
+    except RuntimeError:
+        raise OptionsError(
+            "there is no home directory to keep checkpoints and ledgers in",
+            hint="set HOME, or choose a place with `--home`",
+        ) from None
 
 
 def fresh_build_id(clock: Clock) -> str:

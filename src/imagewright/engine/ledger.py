@@ -91,6 +91,8 @@ def pending(path: Path) -> tuple[Owned, ...]:
             entry = json.loads(line)
             word, fields = next(iter(entry.items()))
             owned = Owned(**fields)
+            if not all(isinstance(each, str) for each in dataclasses.astuple(owned)):
+                continue
         except (ValueError, TypeError, AttributeError, StopIteration):
             continue
         if word == "own":

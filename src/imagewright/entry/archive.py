@@ -71,7 +71,7 @@ def collect(given: str, exclude: Sequence[str] = (), base: Path | None = None) -
             f"build artifacts: {error.filename or given} cannot be read: {error.strerror}",
             hint="look at its rights, or name the files by a pattern",
         ) from error
-    if not any(_is_file(each.path) for each in entries):
+    if not any(_is_file(each.path) for each in entries) or (whole.is_symlink() and not whole.exists()):
         shown = f"`{given}`"
         if not (whole.exists() or glob.has_magic(given)):
             raise OptionsError(f"build artifacts: there is no {shown}", hint=f"looked in {root.resolve()}")

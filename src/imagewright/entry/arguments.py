@@ -69,6 +69,8 @@ def _command(arguments: Sequence[str]) -> tuple[Command, Sequence[str]]:
 def _require(values: Sequence[str], command: Command, *, several: bool) -> None:
     if not values:
         raise OptionsError(f"`imagewright {command}` needs a template", hint="name a file, or `-` for standard input")
+    if "" in values:
+        raise OptionsError("the name of a template is empty", hint="name a file, or `-` for standard input")
     if len(values) > 1 and command is not Command.VALIDATE and not several:
         raise OptionsError(
             f"`imagewright {command}` takes one template, {len(values)} were given: {', '.join(values)}",

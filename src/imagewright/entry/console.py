@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TextIO
 
 from imagewright.core.errors import ImagewrightError
@@ -27,7 +28,7 @@ class Console:
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors="backslashreplace")
-        return cls(sys.stdout, sys.stderr, os.environ)
+        return cls(sys.stdout or _nowhere(), sys.stderr or _nowhere(), os.environ)
 
     def data(self, lines: Iterable[str]) -> None:
         write_lines(self.out, lines)
@@ -51,3 +52,8 @@ class Console:
 
     def _terminal(self, stream: TextIO) -> bool:
         return stream.isatty() and self.environment.get("TERM") != "dumb"
+
+
+def _nowhere() -> TextIO:
+    """For a stream that was closed. It also takes its number, which would else be that of the next file opened."""
+    return Path(os.devnull).open("w", encoding="utf-8")

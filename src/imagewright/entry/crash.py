@@ -27,11 +27,12 @@ def crashes_saved(home: Path, mask: Callable[[str], str], clock: Clock) -> Itera
 
 
 def _saved(home: Path, trace: str, clock: Clock) -> str:
-    file = home / f"crash-{clock.now():%Y%m%d-%H%M%S-%f}.txt"
     try:
+        home = home.expanduser()
+        file = home / f"crash-{clock.now():%Y%m%d-%H%M%S-%f}.txt"
         home.mkdir(parents=True, exist_ok=True)
         file.touch(0o600)
         file.write_text(trace, encoding="utf-8", errors="backslashreplace")
-    except OSError as error:
+    except (OSError, RuntimeError) as error:
         return f"the traceback could not be saved: {error}"
     return f"the traceback is in {file}; please report it"

@@ -79,7 +79,7 @@ def _layer(
     layer: dict[str, Value] = {}
     for row in rows:
         for given, where in candidates(row):
-            if not given:
+            if given is None or given == []:
                 continue
             texts = [given] if isinstance(given, str) else given
             values = tuple(parse(row, text, where) for text in texts)
@@ -88,7 +88,8 @@ def _layer(
     return layer
 
 
-def _split(row: Option, text: str) -> list[str] | str:
+def _split(row: Option, text: str) -> list[str] | str | None:
+    """What is empty was not given; on a command line it was, by a variable perhaps that holds nothing."""
     if not row.repeatable:
-        return text.strip()
+        return text.strip() or None
     return [line.strip() for line in text.splitlines() if line.strip()]

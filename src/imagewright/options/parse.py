@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from pathlib import Path
 
 from imagewright.core.errors import OptionsError
@@ -12,6 +13,8 @@ _SIZE = re.compile(r"(\d{1,15}(?:\.\d{1,15})?)\s*([kmgt]?)(?:i?b)?", re.IGNORECA
 _POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 _AGE = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)\s*([smhdw])", re.IGNORECASE)
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+LARGEST = 10_000_000
+"""Of minutes, MiB and counts alike: beyond what anybody has, and far from what the machinery below takes."""
 _TRUE = frozenset({"true", "1", "yes", "on"})
 _FALSE = frozenset({"false", "0", "no", "off"})
 
@@ -43,6 +46,10 @@ def default_of(option: Option) -> object:
         return ()
     if option.kind is Kind.BOOLEAN:
         return option.default == "true"
+    if option.kind is Kind.PATH and option.default:
+        with suppress(OptionsError):  # no home directory: an error for what needs one, as written until then
+            return parse(option, option.default, "default")
+        return Path(option.default)
     if option.default:
         return parse(option, option.default, "default")
     words = option.kind is Kind.CHOICE and isinstance(option.choices, tuple)
@@ -50,10 +57,14 @@ def default_of(option: Option) -> object:
 
 
 def _path(text: str, where: str) -> Path:
+    if not text:
+        raise OptionsError(f"{where} is empty", hint="name a path, or leave it out")
     try:
         return Path(text).expanduser()
     except RuntimeError:
-        raise OptionsError(f"{where}: `{text}` names a user that this machine does not have") from None
+        raise OptionsError(
+            f"{where}: nobody knows the home directory that `{text}` begins with", hint="write the whole path"
+        ) from None
 
 
 def _boolean(text: str, where: str) -> bool:
@@ -70,6 +81,8 @@ def _integer(option: Option, text: str, where: str) -> int:
         raise OptionsError(f"{where}: `{text}` is not a whole number") from None
     if option.minimum is not None and number < option.minimum:
         raise OptionsError(f"{where}: {number} is too small, the least is {option.minimum}")
+    if number > LARGEST:
+        raise OptionsError(f"{where}: {text.strip()[:20]} is too large, the most is {LARGEST}")
     return number
 
 
@@ -105,6 +118,8 @@ def _age(text: str, where: str) -> float | None:
 
 def _assignment(text: str, where: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
-    if not equals or not name.strip():
+    if equals and not name.strip():
+        raise OptionsError(f"{where}: `{text[:40]}` names nothing", hint="write it as NAME=VALUE")
+    if not equals:
         raise OptionsError(f"{where}: `{name}` has no value", hint="write it as NAME=VALUE")
     return name.strip(), value

@@ -6,6 +6,7 @@ The command line, the action's inputs, the task's inputs and `docs/reference/opt
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,8 @@ def row(
 ) -> Any:
     """A field of `Options` and its row of the table at once; `more` are the other fields of `Option`."""
     option = Option(help=help, group=group, commands=commands, **more)
+    if option.kind is Kind.PATH:  # where the home directory is may change, and need not be known
+        return field(default_factory=partial(default_of, option), metadata={"option": option})
     return field(default=default_of(option), metadata={"option": option})
 
 

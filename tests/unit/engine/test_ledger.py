@@ -180,3 +180,9 @@ def test_many_threads_write_whole_lines(path: Path) -> None:
         thread.join()
     ledger.close()
     assert sorted(pending(path), key=lambda one: int(one.id)) == owned
+
+
+def test_a_line_with_other_things_than_texts_is_passed_over(tmp_path: Path) -> None:
+    file = tmp_path / "ledger.jsonl"
+    file.write_text('{"own": {"platform": "local", "kind": "process", "id": "1", "detail": {"a": 1}}}\n')
+    assert pending(file) == ()

@@ -73,6 +73,12 @@ def test_the_environment_counts_less() -> None:
             "did you mean `--platform`?",
         ),
         (["build", "x", "--memory", "lots"], "`--memory`: `lots` is not a whole number", ""),
+        (["build", "x", "--timeout", "9" * 400], f"`--timeout`: {'9' * 20} is too large, the most is 10000000", ""),
+        (["build", ""], "the name of a template is empty", "name a file, or `-` for standard input"),
+        (["build", "x", "--parameters", ""], "`--parameters` is empty", "name a path, or leave it out"),
+        (["build", "x", "--memory="], "`--memory`: `` is not a whole number", ""),
+        (["build", "x", "--set", "size"], "`--set`: `size` has no value", "write it as NAME=VALUE"),
+        (["build", "x", "--set", "=5"], "`--set`: `=5` names nothing", "write it as NAME=VALUE"),
     ],
 )
 def test_a_wrong_call_is_refused_with_a_way_out(words: list[str], message: str, hint: str | None) -> None:

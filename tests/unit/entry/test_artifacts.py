@@ -103,6 +103,13 @@ def test_nothing_to_bring_is_an_error_before_any_work(tmp_path: Path, drop: Path
             collect(given, exclude, tmp_path)
 
 
+def test_a_link_that_leads_nowhere_is_nothing_to_bring(tmp_path: Path) -> None:
+    (tmp_path / "one").symlink_to("other")
+    (tmp_path / "other").symlink_to("one")
+    with pytest.raises(OptionsError, match="there is no `one`"):
+        collect("one", base=tmp_path)
+
+
 def test_a_folder_name_is_safe_in_a_guest(tmp_path: Path) -> None:
     odd = tmp_path / "my $(drop); folder"
     odd.mkdir()

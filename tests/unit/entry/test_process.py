@@ -126,6 +126,7 @@ def test_a_defect_before_the_options_are_read_is_no_traceback_either(
     monkeypatch.setenv("HOME", str(cli.directory))
     monkeypatch.setattr(arguments, "rows", lambda command: 1 / 0)
     assert main(["version"]) == 1
+    assert list((cli.directory / ".local/share/imagewright").glob("crash-*.txt"))
     assert "something inside Imagewright went wrong: ZeroDivisionError" in capsys.readouterr().err
 
 
@@ -155,3 +156,46 @@ def test_what_is_too_long_for_a_template_is_not_read_to_its_end() -> None:
 
     assert done.returncode == 2
     assert "larger than 4 MiB" in done.stdout
+
+
+def test_a_closed_output_is_no_error_either(cli) -> None:
+    for closed in (1, 2):
+        done = imagewright("build", cli.template("say hello"), preexec_fn=lambda number=closed: os.close(number))
+        assert done.returncode == 0
+        assert "Traceback" not in done.stderr
+
+
+def test_pipes_are_read_once_and_what_has_no_end_not_at_all(cli) -> None:
+    done = imagewright("validate", "/dev/zero")
+    assert (done.returncode, "larger than 4 MiB" in done.stdout) == (2, True)
+
+    os.mkfifo("pipe.json")
+    with subprocess.Popen(["sh", "-c", "echo '{\"properties\": 3}' >pipe.json"]):
+        done = imagewright("validate", "pipe.json")
+    assert done.returncode == 2
+    assert "--> pipe.json:1:" in done.stdout
+
+
+def test_without_a_home_directory_what_needs_none_works(
+    cli, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def nobody(uid: int) -> object:
+        raise KeyError(uid)
+
+    monkeypatch.setattr("pwd.getpwuid", nobody)
+    monkeypatch.delenv("HOME")
+    monkeypatch.delenv("IMAGEWRIGHT_HOME")
+    assert cli("validate", cli.template("say hello")) == 0
+    for command in (["cache", "list"], ["build", "web.json"], ["cleanup"]):
+        assert cli(*command) == 2
+        assert "there is no home directory" in cli.err
+        assert "hint: set HOME, or choose a place with `--home`" in cli.err
+    assert cli("build", "web.json", "--home", "here") == 0
+    assert not Path("~").exists()
+
+
+def test_a_working_directory_that_is_gone_is_an_error(cli) -> None:
+    Path("gone").mkdir()
+    done = imagewright("cleanup", "--home", "h", cwd="gone", preexec_fn=lambda: Path.cwd().rmdir())
+    assert done.returncode == 2
+    assert "the working directory is gone" in done.stderr
