@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -78,12 +79,20 @@ class Machine(Protocol):
         ...
 
 
+class KeptKind(StrEnum):
+    """A machine to go on from, a captured disk, or the bare fact that something was so."""
+
+    MACHINE = "machine"
+    DISK = "disk"
+    VERDICT = "verdict"
+
+
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A checkpoint or a captured disk in the cache. `size` in bytes on disk (or billed), `expires` if it will."""
+    """An entry of the cache. `size` in bytes on disk (or billed), `expires` if it will."""
 
     key: str
-    kind: str
+    kind: KeptKind
     note: str
     size: int
     created: datetime

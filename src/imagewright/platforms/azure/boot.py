@@ -19,13 +19,14 @@ from imagewright.core.secret import Secret
 from imagewright.platforms.azure import errors, network, run_command, temporary_image, vm_body
 from imagewright.platforms.azure.agent_guest import AgentGuest
 from imagewright.platforms.azure.arm import Arm, Json, together
-from imagewright.platforms.azure.checkpoints import Checkpoints, State
+from imagewright.platforms.azure.checkpoints import Checkpoints
 from imagewright.platforms.azure.choices import AzureChoices
 from imagewright.platforms.azure.login import Keys, new_keys
 from imagewright.platforms.azure.machine import AzureMachine, Body, Pulse
 from imagewright.platforms.azure.network import Interface
 from imagewright.platforms.azure.place import Place
 from imagewright.platforms.azure.sizes import Candidate
+from imagewright.platforms.azure.states import State
 from imagewright.platforms.azure.storage import Storage
 from imagewright.platforms.azure.vm_body import Start, Wishes
 from imagewright.platforms.azure.watched import Watched

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from imagewright.core.clock import Clock, Deadline
 from imagewright.core.errors import ImagewrightError, PlatformError
 from imagewright.core.events import Emit, Level, Note
 from imagewright.core.ownership import Owned, Owner
-from imagewright.core.plan import Generation, OsType, PurchasePlan
-from imagewright.core.ports import CacheLimits, Kept
-from imagewright.platforms.azure import claims, names
+from imagewright.core.ports import CacheLimits, Kept, KeptKind
+from imagewright.platforms.azure import claims, names, states
 from imagewright.platforms.azure.arm import Arm, Json, together
 from imagewright.platforms.azure.choices import AzureChoices
 from imagewright.platforms.azure.deletion import EMPTY_GROUP
@@ -26,27 +23,10 @@ from imagewright.platforms.azure.incremental import SNAPSHOT, snapshot
 from imagewright.platforms.azure.marks import LOOK_SECONDS, TROUBLE, Marks
 from imagewright.platforms.azure.place import Place
 from imagewright.platforms.azure.sources import region
+from imagewright.platforms.azure.states import State, created_at, expires_at, kept_of, state_of, tag, tags_of, used_at
 
-GIB = 1 << 30
-MACHINE, DISK = "machine", "disk"
-PLAN = "imagewright-plan"
 ABANDONED = timedelta(hours=1)
 """After so long a snapshot that belongs to no whole state is one that a build died over."""
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """The disks of one machine at one moment: snapshots, the OS disk's first, and what is known of the machine."""
-
-    key: str
-    kind: str
-    snapshots: tuple[str, ...]
-    sizes: tuple[int, ...]
-    os_type: OsType
-    generation: Generation
-    architecture: str
-    security_type: str
-    plan: PurchasePlan | None = None
 
 
 class Checkpoints:
@@ -78,23 +58,27 @@ class Checkpoints:
     def group(self) -> str:
         return self._choices.cache_group
 
+    @property
+    def _lifetime(self) -> timedelta:
+        return timedelta(days=self._choices.cache_days)
+
     # --- the port ---
 
     def list(self) -> Sequence[Kept]:
-        return tuple(sorted(self._kept().values(), key=lambda one: one.created))
+        return tuple(sorted(self._kept(), key=lambda one: one.created))
 
     def prune(self, limits: CacheLimits) -> Sequence[Kept]:
         """What has expired goes in any case. Azure tells nobody what an incremental snapshot is billed for: of the
         sizes only the limit 0 has a meaning, nothing may stay."""
         now = self._clock.now()
-        left = sorted(self._kept().values(), key=lambda one: one.used)
+        left = sorted(self._kept(), key=lambda one: one.used)
         doomed = [one for one in left if limits.size == 0 or _over_age(one, limits, now)]
         for one in doomed:
             self.discard(one.key)
         return tuple(doomed)
 
     def has(self, key: str) -> bool:
-        kept = self.find(key, MACHINE) is not None or self.find(key, DISK) is not None
+        kept = any(self.find(key, kind) is not None for kind in (KeptKind.MACHINE, KeptKind.DISK))
         return kept or self._marks.has(key)
 
     def mark(self, key: str, note: str) -> None:
@@ -107,27 +91,12 @@ class Checkpoints:
 
     # --- what builds do ---
 
-    def find(self, key: str, kind: str) -> State | None:
+    def find(self, key: str, kind: KeptKind) -> State | None:
         """The state under `key`, if all of its disks are there, finished and not expired."""
-        rows = [row for row in self._seen() if _tag(row, names.KEY) == key and _tag(row, names.KIND) == kind]
-        rows.sort(key=lambda row: int(_tag(row, "imagewright-disk") or 0))
-        if not rows or not all(self._usable(row) for row in rows):
-            return None
-        makers = {_tag(row, names.MADE_BY) for row in rows}
-        if len(rows) != int(_tag(rows[0], "imagewright-disks") or 1) or len(makers) > 1:
-            return None
-        facts = rows[0]["properties"]
-        return State(
-            key,
-            kind,
-            tuple(row["id"] for row in rows),
-            tuple(int(row["properties"].get("diskSizeGB") or 0) * GIB for row in rows),
-            OsType(facts.get("osType") or "Linux"),
-            Generation(facts.get("hyperVGeneration") or "V1"),
-            _tag(rows[0], "imagewright-architecture") or "x64",
-            _tag(rows[0], "imagewright-security") or "Standard",
-            _plan(_tag(rows[0], PLAN)),
-        )
+        rows = self._seen()
+        state = state_of(key, kind, rows)
+        usable = state and all(self._usable(row) for row in rows if row["id"] in state.snapshots)
+        return state if usable else None
 
     def prepare(self, owner: Owner, deadline: Deadline) -> None:
         """Have the group there before it is needed; what is wrong with it, `keep` will say."""
@@ -138,7 +107,8 @@ class Checkpoints:
         """Snapshots of `disks` under `state.key`; owned until they are whole. What another build has kept under the
         same key meanwhile is as good."""
         place = self._open(owner, deadline)
-        place = dataclasses.replace(place, tags=tuple(self._tags(state, note, len(disks)).items()))
+        tags = tags_of(state, note, len(disks), self._build, self._clock.now(), self._lifetime)
+        place = dataclasses.replace(place, tags=tuple(tags.items()))
         held = [place.resource(SNAPSHOT, names.snapshot(state.key, number)) for number in range(len(disks))]
         owned = [owner.own(claims.claim(each, self._build)) for each in held]
         try:
@@ -157,26 +127,12 @@ class Checkpoints:
         self._forget()
         return dataclasses.replace(state, snapshots=tuple(held))
 
-    def _tags(self, state: State, note: str, disks: int) -> dict[str, str]:
-        now = self._clock.now()
-        return {
-            names.KEY: state.key,
-            names.KIND: state.kind,
-            names.NOTE: names.tag(note),
-            names.USED: names.stamp(now),
-            names.EXPIRES: names.stamp(now + timedelta(days=self._choices.cache_days)),
-            names.MADE_BY: self._build,
-            "imagewright-architecture": state.architecture,
-            "imagewright-security": state.security_type,
-            "imagewright-disks": str(disks),
-        } | ({PLAN: json.dumps(dataclasses.astuple(state.plan))} if state.plan else {})
-
     def _take(self, key: str, disks: Sequence[str], place: Place, deadline: Deadline) -> None:
         together(
             *(
                 lambda number=number, disk=disk: snapshot(
                     self._arm,
-                    dataclasses.replace(place, tags=(*place.tags, ("imagewright-disk", str(number)))),
+                    dataclasses.replace(place, tags=(*place.tags, (states.DISK, str(number)))),
                     names.snapshot(key, number),
                     disk,
                     deadline,
@@ -190,7 +146,7 @@ class Checkpoints:
         self._forget()
         there = self.find(state.key, state.kind)
         if there is None:
-            rows = [row for row in self._found() if _tag(row, names.KEY) == state.key]
+            rows = [row for row in self._found() if tag(row, names.KEY) == state.key]
             if not all(self._useless(row) for row in rows):
                 raise PlatformError(
                     "another build is keeping the same state now", hint="this one goes on without it"
@@ -200,9 +156,7 @@ class Checkpoints:
 
     def _useless(self, row: Json) -> bool:
         """Of a state that is not whole: it failed, its time is over, or nobody can still be at it."""
-        created = names.moment(str(row["properties"].get("timeCreated", "")))
-        expires = names.moment(_tag(row, names.EXPIRES))
-        now = self._clock.now()
+        created, expires, now = created_at(row), expires_at(row), self._clock.now()
         return (
             row["properties"].get("provisioningState") == "Failed"
             or (expires is not None and expires <= now)
@@ -211,11 +165,7 @@ class Checkpoints:
 
     def touch(self, state: State) -> None:
         """It was used now; it lives on for as long as a fresh one. Trouble with that is said and no more."""
-        now = self._clock.now()
-        fresh = {
-            names.USED: names.stamp(now),
-            names.EXPIRES: names.stamp(now + timedelta(days=self._choices.cache_days)),
-        }
+        fresh = used_at(self._clock.now(), self._lifetime)
         for row in self._seen():
             if row["id"] in state.snapshots:
                 tags = (row.get("tags") or {}) | fresh
@@ -233,7 +183,7 @@ class Checkpoints:
 
     def discard(self, key: str) -> None:
         deadline = self._deadline()
-        rows = [row for row in self._found() if _tag(row, names.KEY) == key]
+        rows = [row for row in self._found() if tag(row, names.KEY) == key]
         together(
             *(
                 lambda name=row["name"]: self._arm.do(
@@ -317,36 +267,13 @@ class Checkpoints:
         return Deadline.after(self._clock, LOOK_SECONDS, "looking after the checkpoints")
 
     def _usable(self, row: Json) -> bool:
-        expires = names.moment(_tag(row, names.EXPIRES))
+        expires = expires_at(row)
         here = not self._location or region(row["location"]) == region(self._location)
         ready = row["properties"].get("provisioningState") == "Succeeded"
         return ready and here and (expires is None or expires > self._clock.now())
 
-    def _kept(self) -> dict[str, Kept]:
-        kept: dict[str, Kept] = {}
-        for row in self._found():
-            key = _tag(row, names.KEY)
-            if not key:
-                continue
-            created = names.moment(str(row["properties"].get("timeCreated", ""))) or self._clock.now()
-            kept[key] = Kept(
-                key=key,
-                kind=_tag(row, names.KIND),
-                note=_tag(row, names.NOTE),
-                size=0,
-                created=created,
-                used=names.moment(_tag(row, names.USED)) or created,
-                expires=names.moment(_tag(row, names.EXPIRES)),
-            )
-        return kept
-
-
-def _plan(text: str) -> PurchasePlan | None:
-    return PurchasePlan(*json.loads(text)) if text else None
-
-
-def _tag(row: Json, name: str) -> str:
-    return str((row.get("tags") or {}).get(name) or "")
+    def _kept(self) -> tuple[Kept, ...]:
+        return kept_of(self._found(), self._clock.now())
 
 
 def _over_age(one: Kept, limits: CacheLimits, now: datetime) -> bool:

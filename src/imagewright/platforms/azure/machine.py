@@ -15,14 +15,14 @@ from imagewright.core.errors import BuildTimeoutError, CancelledError, MachineLo
 from imagewright.core.events import Emit, Level, Note
 from imagewright.core.ownership import Owner
 from imagewright.core.plan import Generation, OsType, PurchasePlan
-from imagewright.core.ports import Guest
-from imagewright.platforms.azure import checkpoints
+from imagewright.core.ports import Guest, KeptKind
 from imagewright.platforms.azure.arm import Arm, Operation, together
-from imagewright.platforms.azure.checkpoints import Checkpoints, State
+from imagewright.platforms.azure.checkpoints import Checkpoints
 from imagewright.platforms.azure.choices import AzureChoices
 from imagewright.platforms.azure.incremental import snapshot
 from imagewright.platforms.azure.login import USER, Keys
 from imagewright.platforms.azure.place import Place
+from imagewright.platforms.azure.states import State
 
 SAVE_SECONDS = 600.0
 END_SECONDS = 20 * 60.0
@@ -176,7 +176,7 @@ class AzureMachine:
             self._pulse.created()
             flush = Run(Inline(FLUSH), Shell.SH, RunAs.ELEVATED)
             self._guest.run(flush, FLUSH.encode(), lambda _line, _stream: None, deadline)
-            self._store.keep(self._state(key, checkpoints.MACHINE), self._body.disks, note, self._owner, deadline)
+            self._store.keep(self._state(key, KeptKind.MACHINE), self._body.disks, note, self._owner, deadline)
         except (CancelledError, MachineLostError):
             raise
         except (PlatformError, BuildTimeoutError) as error:
@@ -194,7 +194,7 @@ class AzureMachine:
             )
         )
 
-    def _state(self, key: str, kind: str) -> State:
+    def _state(self, key: str, kind: KeptKind) -> State:
         body = self._body
         return State(
             key, kind, (), body.sizes, body.os_type, body.generation, body.architecture, body.security_type, body.plan
@@ -218,7 +218,7 @@ class AzureMachine:
             self._captured(deadline)
         else:
             snapshots = self._taken(deadline)
-        return disk_of(self._state(key, checkpoints.DISK), snapshots)
+        return disk_of(self._state(key, KeptKind.DISK), snapshots)
 
     def _power_off(self, deadline: Deadline) -> None:
         """At once: deprovisioning has written everything out, and nothing runs that would have to end well."""
@@ -235,7 +235,7 @@ class AzureMachine:
 
     def _kept(self, key: str, deadline: Deadline) -> tuple[str, ...]:
         """The disks in the cache group; none of them when the cache cannot take them."""
-        state = self._state(key, checkpoints.DISK)
+        state = self._state(key, KeptKind.DISK)
         try:
             kept = self._store.keep(state, self._body.disks, "captured", self._owner, deadline)
         except PlatformError as error:

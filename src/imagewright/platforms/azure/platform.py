@@ -27,7 +27,7 @@ from imagewright.core.plan import (
     Target,
     VhdTarget,
 )
-from imagewright.core.ports import SOURCE_TAG
+from imagewright.core.ports import SOURCE_TAG, KeptKind
 from imagewright.core.result import RunOutput
 from imagewright.platforms import Settings
 from imagewright.platforms.azure import (
@@ -42,7 +42,7 @@ from imagewright.platforms.azure import (
 )
 from imagewright.platforms.azure.arm import Arm, together
 from imagewright.platforms.azure.boot import Boot
-from imagewright.platforms.azure.checkpoints import DISK, MACHINE, Checkpoints
+from imagewright.platforms.azure.checkpoints import Checkpoints
 from imagewright.platforms.azure.connection import connect, subscription_of
 from imagewright.platforms.azure.deletion import GROUP, Deletion
 from imagewright.platforms.azure.machine import AzureMachine, disk_of
@@ -197,7 +197,7 @@ class AzurePlatform:
         return (*self._tries[first:], *self._tries[:first])
 
     def resume(self, key: str, plan: Plan, owner: Owner, deadline: Deadline) -> AzureMachine | None:
-        state = self.cache.find(key, MACHINE)
+        state = self.cache.find(key, KeptKind.MACHINE)
         if state is None:
             return None
         place = self._group.place(plan, owner, deadline)
@@ -229,7 +229,7 @@ class AzurePlatform:
     # --- disks and images ---
 
     def captured(self, key: str) -> Disk | None:
-        state = self.cache.find(key, DISK)
+        state = self.cache.find(key, KeptKind.DISK)
         if state is None:
             return None
         self._elsewhere = True

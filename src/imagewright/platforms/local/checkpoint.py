@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from imagewright.core.files import write_whole
-from imagewright.core.ports import Kept
+from imagewright.core.ports import Kept, KeptKind
 
 META = "meta.json"
 LAYERS = "layers.json"
@@ -49,7 +49,7 @@ class Meta:
 
     format: int
     key: str
-    kind: str
+    kind: KeptKind
     note: str
     created: str
     base: Base
@@ -83,7 +83,8 @@ def read_meta(path: Path) -> Meta | None:
     """What a meta file says; None when it is missing, cut off, or of another format."""
     try:
         fields = json.loads(path.read_text("utf-8"))
-        meta = Meta(**{**fields, "base": Base(**fields["base"]), "sizes": tuple(fields["sizes"])})
+        kind, base = KeptKind(fields["kind"]), Base(**fields["base"])
+        meta = Meta(**{**fields, "kind": kind, "base": base, "sizes": tuple(fields["sizes"])})
     except (OSError, ValueError, TypeError, KeyError):
         return None
     return meta if meta.format == FORMAT else None

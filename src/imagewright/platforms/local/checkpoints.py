@@ -15,7 +15,7 @@ from pathlib import Path
 
 from imagewright.core.clock import Clock, fresh_name
 from imagewright.core.locks import held
-from imagewright.core.ports import CacheLimits, Kept
+from imagewright.core.ports import CacheLimits, Kept, KeptKind
 from imagewright.disks.sparse import sha256
 from imagewright.platforms.local.background import Background
 from imagewright.platforms.local.checkpoint import (
@@ -49,7 +49,7 @@ class Checkpoints:
 
     # --- using ---
 
-    def find(self, key: str, kind: str) -> Entry | None:
+    def find(self, key: str, kind: KeptKind) -> Entry | None:
         """The newest finished checkpoint of `key`; it is held until `release`, so that nobody deletes it."""
         found = [entry for entry in self._entries(key[:16]) if entry.meta.key == key and entry.meta.kind == kind]
         for entry in sorted(found, key=lambda one: one.meta.created, reverse=True):
@@ -120,7 +120,7 @@ class Checkpoints:
         write_meta(directory / word, meta)
 
     def describe(
-        self, key: str, kind: str, note: str, base: Base, sizes: tuple[int, ...], machine: dict[str, str | int]
+        self, key: str, kind: KeptKind, note: str, base: Base, sizes: tuple[int, ...], machine: dict[str, str | int]
     ) -> Meta:
         return Meta(FORMAT, key, kind, note, self._clock.now().isoformat(), base, sizes, {}, machine)
 
@@ -168,7 +168,7 @@ class Checkpoints:
 
     def mark(self, key: str, note: str) -> None:
         with on_host("what was found out could not be kept"):
-            self.finish(self.new(key, None), self.describe(key, "verdict", note, Base("", 0, 0), (), {}))
+            self.finish(self.new(key, None), self.describe(key, KeptKind.VERDICT, note, Base("", 0, 0), (), {}))
 
     def list(self) -> Sequence[Kept]:
         return sorted((as_kept(entry) for entry in self._entries("")), key=lambda kept: kept.used, reverse=True)

@@ -19,6 +19,7 @@ from imagewright.core.disk import Disk
 from imagewright.core.errors import BuildTimeoutError, PlatformError
 from imagewright.core.events import Emit, Level, Note
 from imagewright.core.plan import Generation, OsType
+from imagewright.core.ports import KeptKind
 from imagewright.platforms.local import qemu_img
 from imagewright.platforms.local.checkpoint import Base, Meta, layer_name
 from imagewright.platforms.local.checkpoints import Checkpoints
@@ -143,12 +144,12 @@ class LocalMachine:
         except (PlatformError, BuildTimeoutError, OSError) as error:
             self._process.alive()
             if target is not None:
-                self._store.give_up(target, self._meta(key, "machine", note), frozen=self._parent == target)
+                self._store.give_up(target, self._meta(key, KeptKind.MACHINE, note), frozen=self._parent == target)
             self._emit(
                 Note(f"no checkpoint was kept: {error}", Level.WARNING, "the build goes on; look at the free space")
             )
             return
-        self._store.finish_later(target, self._meta(key, "machine", note))
+        self._store.finish_later(target, self._meta(key, KeptKind.MACHINE, note))
 
     @contextmanager
     def _stopped(self, deadline: Deadline) -> Iterator[None]:
@@ -167,7 +168,7 @@ class LocalMachine:
     def _soon(self) -> Deadline:
         return Deadline.after(self._clock, GO_ON_SECONDS, "QEMU's answer")
 
-    def _meta(self, key: str, kind: str, note: str) -> Meta:
+    def _meta(self, key: str, kind: KeptKind, note: str) -> Meta:
         frame = self._frame
         return self._store.describe(key, kind, note, frame.base, frame.sizes, frame.as_record())
 
@@ -207,7 +208,7 @@ class LocalMachine:
     def _kept(self, key: str, disks: list[Path]) -> list[Path]:
         """The disks in the cache; or where they are, when they cannot be kept."""
         target: Path | None = None
-        meta = self._meta(key, "disk", "captured")
+        meta = self._meta(key, KeptKind.DISK, "captured")
         try:
             target = self._store.new(key, self._parent)
             kept = [target / layer_name(number) for number in range(len(disks))]

@@ -18,6 +18,7 @@ from imagewright.core.errors import CancelledError, Diagnostic, PlatformError, S
 from imagewright.core.events import Emit, Level, Note
 from imagewright.core.ownership import Owned, Owner
 from imagewright.core.plan import ExactSource, Generation, MachineSpec, OsType, Plan, Source, Target
+from imagewright.core.ports import KeptKind
 from imagewright.core.result import RunOutput
 from imagewright.platforms import Settings
 from imagewright.platforms.local import accelerator, firmware, process, qemu_img, seed, sources, wake
@@ -156,7 +157,7 @@ class LocalPlatform:
         return frame
 
     def resume(self, key: str, plan: Plan, owner: Owner, deadline: Deadline) -> LocalMachine | None:
-        entry = None if self._unable_to_resume else self.cache.find(key, "machine")
+        entry = None if self._unable_to_resume else self.cache.find(key, KeptKind.MACHINE)
         if entry is None:
             return None
         try:
@@ -277,7 +278,7 @@ class LocalPlatform:
     # --- disks and images ---
 
     def captured(self, key: str) -> Disk | None:
-        entry = self.cache.find(key, "disk")
+        entry = self.cache.find(key, KeptKind.DISK)
         if entry is None:
             return None
         try:
