@@ -92,7 +92,7 @@ function pythonOf(home) {
 /** Whether an environment is whole, and its Python is still on this machine. */
 async function works(home) {
   if (!fs.existsSync(path.join(home, COMPLETE))) return false;
-  return (await run(pythonOf(home), ['-P', '-c', 'import imagewright.entry.azure_pipelines, imagewright.template'], { quiet: true })).code === 0;
+  return (await run(pythonOf(home), ['-P', '-c', 'import imagewright.entry.azure_pipelines, imagewright.entry.pipeline, imagewright.template'], { quiet: true })).code === 0;
 }
 
 async function install(home, wheel, lock) {
