@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from owner import Owner
 
 from imagewright.core.actions import Reboot
 from imagewright.core.clock import Deadline, SystemClock
 from imagewright.core.origin import Origin
-from imagewright.core.ownership import Owned
 from imagewright.core.plan import ExactSource, Generation, MachineSpec, Optimization, Plan, PlatformImage, Validation
 from imagewright.disks import tools
 from imagewright.platforms import Settings
@@ -29,20 +29,6 @@ pytestmark = [
 ROOT_OFFSET = 128 << 20
 HOME = Path(os.environ.get("IMAGEWRIGHT_HOME") or Path.home() / ".local/share/imagewright")
 CLOCK = SystemClock()
-
-
-class Owner:
-    """Remembers what must be deleted."""
-
-    def __init__(self) -> None:
-        self.owned: list[Owned] = []
-
-    def own(self, owned: Owned) -> Owned:
-        self.owned.append(owned)
-        return owned
-
-    def release(self, owned: Owned) -> None:
-        self.owned.remove(owned)
 
 
 def plan_for(generation: Generation) -> Plan:

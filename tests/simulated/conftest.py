@@ -12,6 +12,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from armsim import Simulator
+from azure_world import AzureWorld
+from command_line import CommandLine
 from sdk import Sdk
 
 
@@ -41,3 +43,15 @@ def simulator(start: Callable[..., Simulator]) -> Simulator:
 def sdk(simulator: Simulator) -> Iterator[Sdk]:
     with Sdk(simulator) as clients:
         yield clients
+
+
+@pytest.fixture
+def world(simulator: Simulator, sdk: Sdk, tmp_path: Path) -> AzureWorld:
+    return AzureWorld(simulator, tmp_path, sdk)
+
+
+@pytest.fixture
+def line(simulator: Simulator, tmp_path: Path) -> Iterator[CommandLine]:
+    made = CommandLine(simulator, tmp_path)
+    yield made
+    made.close()

@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-from armsim import Simulator
 from azure_world import AzureWorld, script
-from sdk import Sdk
 
 from imagewright.core.plan import MachineSpec, ManagedImage, SharedImageVersion, Validation
 from imagewright.core.result import RunState
-
-
-@pytest.fixture
-def world(simulator: Simulator, sdk: Sdk, tmp_path: Path) -> Iterator[AzureWorld]:
-    yield AzureWorld(simulator, tmp_path, sdk)
-    assert simulator.cloud.mistakes == []
 
 
 def test_a_build_ends_as_a_gallery_version_and_leaves_nothing_else(world: AzureWorld) -> None:

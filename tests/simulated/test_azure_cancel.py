@@ -7,7 +7,7 @@ import re
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -35,13 +35,6 @@ MOMENTS = {
 @pytest.fixture
 def simulator(start: Callable[..., Simulator]) -> Simulator:
     return start(Pace(speed=20))
-
-
-@pytest.fixture
-def line(simulator: Simulator, tmp_path: Path) -> Iterator[CommandLine]:
-    made = CommandLine(simulator, tmp_path)
-    yield made
-    made.close()
 
 
 @pytest.mark.parametrize("moment", MOMENTS)

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
-from armsim import Simulator
 from armsim.faults import Fault
 from armsim.problems import ArmError
 from azure_world import AzureWorld
@@ -24,12 +21,6 @@ from imagewright.engine.scope import Scope
 from imagewright.platforms.azure import access, names
 
 ALL = CachePolicy(keep=Keep.ALL)
-
-
-@pytest.fixture
-def world(simulator: Simulator, sdk: Sdk, tmp_path: Path) -> Iterator[AzureWorld]:
-    yield AzureWorld(simulator, tmp_path, sdk)
-    assert simulator.cloud.mistakes == []
 
 
 # --- the cache ---

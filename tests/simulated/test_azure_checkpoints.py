@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
-import pytest
-from armsim import Simulator
 from azure_world import AzureWorld
-from sdk import Sdk
 
 from imagewright.core.choices import Keep
 from imagewright.core.plan import Validation
@@ -17,11 +13,6 @@ from imagewright.core.result import RunState
 from imagewright.engine.resume import CachePolicy
 
 ALL = CachePolicy(keep=Keep.ALL)
-
-
-@pytest.fixture
-def world(simulator: Simulator, sdk: Sdk, tmp_path: Path) -> AzureWorld:
-    return AzureWorld(simulator, tmp_path, sdk)
 
 
 def test_a_changed_step_resumes_behind_the_one_before(world: AzureWorld) -> None:

@@ -4,27 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 from armsim import Simulator
 from armsim.faults import Fault
 from azure_world import AzureWorld
 from command_line import CommandLine
-from sdk import Sdk
-
-
-@pytest.fixture
-def world(simulator: Simulator, sdk: Sdk, tmp_path: Path) -> AzureWorld:
-    return AzureWorld(simulator, tmp_path, sdk)
-
-
-@pytest.fixture
-def line(simulator: Simulator, tmp_path: Path) -> Iterator[CommandLine]:
-    made = CommandLine(simulator, tmp_path)
-    yield made
-    made.close()
 
 
 def _killed(line: CommandLine, simulator: Simulator, template: str, **more: Path) -> None:

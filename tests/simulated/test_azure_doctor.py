@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
-import pytest
-from armsim import Simulator
 from azure_world import AzureWorld
 from command_line import CommandLine
-from sdk import Sdk
 
 from imagewright.core.choices import Keep, Reach
 from imagewright.core.plan import MachineSpec
@@ -19,18 +14,6 @@ from imagewright.core.report import Check, Verdict
 from imagewright.core.result import RunState
 from imagewright.engine.resume import CachePolicy
 from imagewright.platforms.azure import doctor
-
-
-@pytest.fixture
-def world(simulator: Simulator, sdk: Sdk, tmp_path: Path) -> AzureWorld:
-    return AzureWorld(simulator, tmp_path, sdk)
-
-
-@pytest.fixture
-def line(simulator: Simulator, tmp_path: Path) -> Iterator[CommandLine]:
-    made = CommandLine(simulator, tmp_path)
-    yield made
-    made.close()
 
 
 def _checks(world: AzureWorld) -> dict[str, Check]:

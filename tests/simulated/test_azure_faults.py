@@ -2,26 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-import pytest
-from armsim import Simulator
 from armsim import faults as fault
 from armsim.problems import ArmError
 from azure_world import AzureWorld
-from sdk import Sdk
 
 from imagewright.core.plan import ExplicitVersion, MachineSpec, PlatformImage, PurchasePlan, TargetRegion
 from imagewright.core.result import RunState
-
-
-@pytest.fixture
-def world(simulator: Simulator, sdk: Sdk, tmp_path: Path) -> Iterator[AzureWorld]:
-    yield AzureWorld(simulator, tmp_path, sdk)
-    assert simulator.cloud.mistakes == []
-
 
 # --- before anything is created ---
 

@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import pytest
-from armsim import Simulator
 from armsim import faults as fault
 from azure_world import AzureWorld, script
-from sdk import Sdk
 
 from imagewright.core.choices import Keep
 from imagewright.core.plan import Validation
 from imagewright.core.result import RunState
 from imagewright.engine.resume import CachePolicy
-
-
-@pytest.fixture
-def world(simulator: Simulator, sdk: Sdk, tmp_path: Path) -> AzureWorld:
-    return AzureWorld(simulator, tmp_path, sdk)
 
 
 def test_a_captured_build_with_a_locked_group_is_published_and_what_stays_is_said(world: AzureWorld) -> None:

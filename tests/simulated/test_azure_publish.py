@@ -11,7 +11,6 @@ import pytest
 from armsim import Simulator
 from azure_world import AzureWorld
 from command_line import CommandLine
-from sdk import Sdk
 from test_azure_upload import MIB, _raw
 
 from imagewright.core.disk import Disk
@@ -20,11 +19,6 @@ from imagewright.entry.cli import main
 from imagewright.platforms import PLATFORMS
 
 PUBLISH = ("--platform", "local", "--publish-to-azure")
-
-
-@pytest.fixture
-def world(simulator: Simulator, sdk: Sdk, tmp_path: Path) -> AzureWorld:
-    return AzureWorld(simulator, tmp_path, sdk)
 
 
 @pytest.fixture

@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
-from armsim import Simulator
 from armsim.faults import Fault
 from armsim.problems import ArmError
 from azure_world import AzureWorld
-from sdk import Sdk
 
 from imagewright.core.choices import Keep
 from imagewright.core.plan import ExplicitVersion, Target
 from imagewright.core.result import BuildResult, RunState
 from imagewright.engine.resume import CachePolicy
 from imagewright.platforms.azure import gallery
-
-
-@pytest.fixture
-def world(simulator: Simulator, sdk: Sdk, tmp_path: Path) -> Iterator[AzureWorld]:
-    yield AzureWorld(simulator, tmp_path, sdk)
-    assert simulator.cloud.mistakes == []
 
 
 class OtherProcess(dict[str, set[gallery.Version]]):

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
-from armsim import Simulator
 from armsim.faults import Fault
 from azure_world import NO_CACHE, AzureWorld, script
-from sdk import Sdk
 
 from imagewright.core.choices import Keep
 from imagewright.core.events import Event, Output
@@ -20,11 +17,6 @@ from imagewright.engine.resume import CachePolicy
 
 WAIT = "echo now; for i in $(seq 600); do test ! -e /tmp/go-on || exit 0; sleep 0.1; done; exit 1"
 """A guest that holds still until it is taken back, or told to go on."""
-
-
-@pytest.fixture
-def world(simulator: Simulator, sdk: Sdk, tmp_path: Path) -> AzureWorld:
-    return AzureWorld(simulator, tmp_path, sdk)
 
 
 class Preempting(list[Event]):

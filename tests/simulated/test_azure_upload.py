@@ -5,10 +5,7 @@ from __future__ import annotations
 import tarfile
 from pathlib import Path
 
-import pytest
-from armsim import Simulator
 from azure_world import AzureWorld
-from sdk import Sdk
 
 from imagewright.core.clock import SystemClock
 from imagewright.core.disk import Disk
@@ -18,11 +15,6 @@ from imagewright.engine.ledger import Ledger
 from imagewright.engine.scope import Scope
 
 MIB = 1 << 20
-
-
-@pytest.fixture
-def world(simulator: Simulator, sdk: Sdk, tmp_path: Path) -> AzureWorld:
-    return AzureWorld(simulator, tmp_path, sdk)
 
 
 def _raw(folder: Path) -> Path:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from owner import Owner
 from small_plan import small_plan
 
 from imagewright.communicators.keys import KeyPair
@@ -14,7 +15,6 @@ from imagewright.core.choices import Accelerator
 from imagewright.core.clock import Deadline, SystemClock
 from imagewright.core.errors import CancelledError, PlatformError
 from imagewright.core.events import Event, Note
-from imagewright.core.ownership import Owned
 from imagewright.core.plan import ExactSource, Generation, OsType
 from imagewright.engine.waiting import backoff, poll
 from imagewright.platforms import Settings
@@ -28,17 +28,6 @@ MIB = 1 << 20
 BELOW, ABOVE, DISK = "1" * 64, "2" * 64, "d" * 64
 CLOCK = SystemClock()
 PLAN = small_plan()
-
-
-class Owner:
-    def __init__(self) -> None:
-        self.owned: list[Owned] = []
-
-    def own(self, owned: Owned) -> Owned:
-        self.owned.append(owned)
-        return owned
-
-    def release(self, owned: Owned) -> None: ...
 
 
 class Setting:

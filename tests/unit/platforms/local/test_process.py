@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 from manual_clock import ManualClock
+from owner import Owner
 from scripted_qemu import ScriptedQemu
 
 from imagewright.core.clock import Deadline, SystemClock
 from imagewright.core.errors import CancelledError
-from imagewright.core.ownership import Owned
 from imagewright.platforms.local import process
 from imagewright.platforms.local.command import MachineConfig
 from imagewright.platforms.local.host import HostError
@@ -62,13 +62,6 @@ def test_the_last_words_of_a_dead_qemu_are_told(qemu: ScriptedQemu, tmp_path: Pa
     qemu.die()
     with pytest.raises(HostError, match="QEMU ended with signal 9: could not allocate"):
         qemu.process.alive()
-
-
-class Owner:
-    def own(self, owned: Owned) -> Owned:
-        return owned
-
-    def release(self, owned: Owned) -> None: ...
 
 
 def start(folder: Path, body: str, deadline: Deadline) -> None:
