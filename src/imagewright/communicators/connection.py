@@ -107,7 +107,14 @@ class Connection:
     def _connected(self, deadline: Deadline) -> paramiko.Transport:
         if not self.active:
             self.close()
-            self.connect(deadline.sooner(RECONNECT_SECONDS, "connecting to the guest again", error=PlatformError))
+            self.connect(
+                deadline.sooner(
+                    RECONNECT_SECONDS,
+                    "connecting to the guest again",
+                    "did a script stop its SSH server, or change its network or firewall? if none did, build again",
+                    PlatformError,
+                )
+            )
         assert self._transport is not None
         return self._transport
 
@@ -137,7 +144,8 @@ class Connection:
             raise DisconnectedError(str(error)) from error
         finally:
             over.set()
-            channel.close()
+            with contextlib.suppress(paramiko.SSHException, EOFError, OSError):  # nobody may be there to be told
+                channel.close()
 
     def close(self) -> None:
         if self._transport is not None:

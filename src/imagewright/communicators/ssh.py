@@ -27,6 +27,7 @@ STRIDE = 64 * CHUNK
 LOOK_SECONDS = 0.5
 TICK_SECONDS = 0.05
 ANSWER_LINES = 1000
+NO_MORE = "a script may not reboot the guest or stop its SSH server; if none did, build again"
 LINGER_SECONDS = 3.0
 """How long a script's output is waited for after the script has ended: what it left running may hold it open."""
 
@@ -59,7 +60,7 @@ class SshGuest:
             self._still_alive(deadline)
             raise GuestError(
                 "the script disconnected unexpectedly: the guest rebooted, or the connection was cut",
-                hint="a Shell customizer may not reboot the guest or stop its SSH server",
+                hint=NO_MORE,
             ) from error
 
     def upload(self, content: bytes | Path, destination: str, mode: int, deadline: Deadline) -> None:
@@ -86,7 +87,9 @@ class SshGuest:
             try:
                 code = self._execute(reboot.check_command, output, within)
             except DisconnectedError as error:
-                raise GuestError("the connection was cut while the guest was looked at after its reboot") from error
+                raise GuestError(
+                    "the connection was cut while the guest was looked at after its reboot", hint=NO_MORE
+                ) from error
             if code != 0:
                 raise GuestError(f"the check after the reboot ended with exit code {code}")
 
@@ -99,7 +102,7 @@ class SshGuest:
             return self._answer(command, deadline)
         except DisconnectedError as error:
             self._alive()
-            raise GuestError("the connection to the guest was cut") from error
+            raise GuestError("the connection to the guest was cut", hint=NO_MORE) from error
 
     def _answer(self, command: str, deadline: Deadline) -> tuple[int, str]:
         lines: list[str] = []
@@ -157,7 +160,9 @@ class SshGuest:
                 code, said = self._feed(command, content, deadline, what)
             except DisconnectedError as error:
                 self._alive()
-                raise GuestError(f"the connection was cut while {what} was sent to the guest") from error
+                raise GuestError(
+                    f"the connection was cut while {what} was sent to the guest", hint=NO_MORE
+                ) from error
         if code != 0:
             raise GuestError(
                 f"{what} could not be written on the guest: {said}",

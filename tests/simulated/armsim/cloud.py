@@ -54,6 +54,8 @@ class Cloud:
     agent_address: str = "127.0.0.1"
     page_size: int = 100
     guests: bool = True
+    answering: bool = True
+    """Whether the SSH server of a machine that is made now comes up."""
     mistakes: list[str] = field(default_factory=list)
     """Tracebacks of handlers that failed: mistakes of the simulator, never of its user."""
     ssh_port: int = 22

@@ -281,6 +281,10 @@ class Machine:
         """The SSH server and its connections die, the machine runs on."""
         self.sandbox.kill_ssh()
 
+    def regain_ssh(self) -> None:
+        """The SSH server runs again."""
+        self.sandbox.start_ssh()
+
     def lose_agent(self) -> None:
         """The VM agent stops reporting."""
         self.resource.state["agent_gone"] = True

@@ -319,8 +319,10 @@ class Boot:
                 self._connect(guest, SSH_SECONDS if reach is Reach.SSH else AUTO_SECONDS, pulse, deadline)
                 return guest
             except (PlatformError, BuildTimeoutError) as error:
-                if reach is Reach.SSH or not isinstance(error, _SilentError) or deadline.passed():
+                if not isinstance(error, _SilentError):
                     raise
+                if reach is Reach.SSH or deadline.passed():
+                    raise PlatformError(error.message, hint=error.hint) from error
                 self._silent = True
                 self._emit(Note(f"{error.message}: the guest is driven through the VM agent", Level.WARNING))
         pulse.created()

@@ -138,7 +138,7 @@ class Machines(Kind):
                 cloud.world.get(item["id"]) for item in resource.properties["networkProfile"]["networkInterfaces"]
             ]
             addresses = [address for nic in nics if nic is not None for address in reachable_addresses(cloud, nic)]
-        sandbox.start(addresses, cloud.ssh_port, first)
+        sandbox.start(addresses if cloud.answering else [], cloud.ssh_port, first)
 
     def finished(self, cloud: Cloud, resource: Resource, verb: str) -> None:
         if verb != "create":

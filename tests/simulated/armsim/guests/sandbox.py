@@ -84,6 +84,15 @@ class Sandbox:
         """The SSH server and its connections go away; the machine stays."""
         self.execute("pkill -KILL sshd; exit 0")
 
+    def start_ssh(self) -> None:
+        """The SSH server comes back where it was."""
+        addresses = (self._run / "addresses").read_text().split()
+        listen = " ".join(f"-o ListenAddress={address}" for address in addresses)
+        self.execute(f"/usr/sbin/sshd -E /var/log/sshd.log {listen}")
+        for address in addresses:
+            host, _, port = address.rpartition(":")
+            self._await_listener(host, int(port))
+
     def execute(self, script: str, user: str = "root", seconds: float = 600) -> tuple[int, bytes, bytes]:
         """Run a shell script inside, as the VM agent does: (exit code, stdout, stderr)."""
         command = self.inside("/bin/sh", "-c", script) if user == "root" else self.inside("su", user, "-c", script)
