@@ -1,4 +1,4 @@
-"""Names that builds share: the number of a version, an image's name, a checkpoint's.
+"""Names that builds share: the number of a version, an image's name, a checkpoint's, the account that VHDs lie in.
 
 Whoever is first gets one. So what is made under it carries the tag of its build, the record in the ledger carries the
 build too, and what stands there is deleted only where both are the same.
@@ -45,6 +45,9 @@ def _get(found: ResourceId) -> Call | None:
         "microsoft.compute/snapshots": lambda c, k: c.compute.snapshots.get(group, *held, **k),
         "microsoft.compute/images": lambda c, k: c.compute.images.get(group, *held, **k),
         "microsoft.compute/galleries/images/versions": lambda c, k: c.compute.gallery_image_versions.get(
+            group, *held, **k
+        ),
+        "microsoft.storage/storageaccounts": lambda c, k: c.storage.storage_accounts.get_properties(
             group, *held, **k
         ),
     }

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from datetime import datetime
 
-from imagewright.core.clock import Deadline
+from imagewright.core.clock import Clock, Deadline
 from imagewright.core.errors import ImagewrightError, PlatformError
 from imagewright.core.ownership import Owned
 from imagewright.core.resource_id import ResourceId, parse_resource_id
@@ -46,10 +47,11 @@ ORDER = (
 
 
 class Deletion:
-    def __init__(self, arm: Callable[[str], Arm], storage: Callable[[], Storage]) -> None:
+    def __init__(self, arm: Callable[[str], Arm], storage: Callable[[], Storage], clock: Clock) -> None:
         """`arm`: the caller in the subscription that is named."""
         self._arm = arm
         self._storage = storage
+        self._clock = clock
         self._begun: dict[Owned, Operation | ImagewrightError] = {}
         self._lock = threading.Lock()
 
@@ -79,17 +81,32 @@ class Deletion:
             if isinstance(begun, Operation):
                 begun.wait()
             else:
-                self._delete(owned, deadline)
+                self._delete(self._meant(owned, deadline), deadline)
         except PlatformError as error:
             if not errors.is_gone(error):
                 raise
+
+    def _meant(self, owned: Owned, deadline: Deadline) -> Owned:
+        """The record of a group whose name other builds may give too names its build: once another one has put
+        something into the group, only what is the build's own goes."""
+        if owned.kind != GROUP or not owned.detail:
+            return owned
+        group, now = _id(owned.id).resource_group, self._clock.now()
+        inside: list[Json] = self._at(owned).all(
+            f"looking into {group}",
+            deadline,
+            lambda c, k: c.resources.resources.list_by_resource_group(group, **k),
+        )
+        if any(_is_of_another(each.get("tags") or {}, owned.detail, now) for each in inside):
+            return Owned(owned.platform, BUILD, owned.id, owned.detail)
+        return owned
 
     # --- to send and not to wait ---
 
     def _begin(self, owned: Owned, deadline: Deadline) -> None:
         begun: Operation | ImagewrightError
         try:
-            begun = self._operation(owned, deadline)
+            begun = self._operation(self._meant(owned, deadline), deadline)
         except ImagewrightError as error:
             begun = error
         with self._lock:
@@ -186,6 +203,12 @@ class Deletion:
         except PlatformError as error:
             if not errors.is_gone(error):
                 raise
+
+
+def _is_of_another(tags: Json, build: str, now: datetime) -> bool:
+    """Whether a build that may still run made what has these tags."""
+    expires = names.moment(str(tags.get(names.EXPIRES, "")))
+    return tags.get(names.BUILD, build) != build and (expires is None or expires > now)
 
 
 def _doing(resource: str) -> str:

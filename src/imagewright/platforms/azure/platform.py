@@ -72,7 +72,7 @@ class AzurePlatform:
         self._tries: tuple[Candidate, ...] = ()
         self._machines = 0
         self._elsewhere = False
-        self._deletion = Deletion(self._at, lambda: self._storage)
+        self._deletion = Deletion(self._at, lambda: self._storage, clock)
 
     @cached_property
     def _arm(self) -> Arm:

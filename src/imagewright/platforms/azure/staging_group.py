@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from datetime import datetime, timedelta
+from typing import Any
 
 from imagewright.core.clock import Clock, Deadline
 from imagewright.core.errors import PlatformError
@@ -20,6 +21,7 @@ from imagewright.platforms.azure.sources import region
 SLACK = timedelta(hours=2)
 """How long after its timeout a build's group may still be there, before anybody's `cleanup` may take it."""
 
+CREATED, TAKEN = 201, 200
 TEMPLATE, TEMPLATE_GROUP = "imageTemplateName", "imageTemplateResourceGroupName"
 
 
@@ -54,11 +56,27 @@ class StagingGroup:
             found = self._existing(given.resource_group, deadline)
             if found is not None and not self._left_over(found, plan):
                 return self._shared(found, plan, tags, owner, deadline)
-        name = given.resource_group if given else names.staging_group(plan.azure.resource_group, plan.name)
+            return self._own(given.resource_group, plan, tags, owner, deadline, fresh=found is None)
+        name = names.staging_group(plan.azure.resource_group, plan.name)
+        return self._own(name, plan, tags, owner, deadline)
+
+    def _own(
+        self, name: str, plan: Plan, tags: tuple[tuple[str, str], ...], owner: Owner, deadline: Deadline,
+        *, fresh: bool | None = None,
+    ) -> Place:  # fmt: skip
+        """Make a group that goes with the build. `fresh`, where the name is one that other builds may give too:
+        whether nothing was there. What of such a group is deleted is looked at first: see Deletion."""
         place = Place(self._arm.subscription, name, plan.machine.location, tags)
-        self.owned = owner.own(Owned("azure", GROUP, place.id))
+        owned = owner.own(Owned("azure", GROUP, place.id, "" if fresh is None else self._build_id))
         marks = {"createdBy": "Imagewright", TEMPLATE: plan.name, TEMPLATE_GROUP: plan.azure.resource_group}
-        self._put(place, dict(tags) | marks, deadline)
+        if self._put(place, dict(tags) | marks, deadline) == TAKEN and fresh:
+            owner.release(owned)
+            raise PlatformError(
+                f"another build made the staging group {name} at the same moment, and deletes it at its end",
+                hint="let it end, or make the group yourself: then builds can share it",
+                origin=plan.origin,
+            )
+        self.owned = owned
         return place
 
     def _left_over(self, group: Json, plan: Plan) -> bool:
@@ -93,16 +111,24 @@ class StagingGroup:
         self._put(place, (group.get("tags") or {}) | marks, deadline, group["location"])
         return place
 
-    def _put(self, place: Place, tags: dict[str, str], deadline: Deadline, location: str = "") -> None:
+    def _put(self, place: Place, tags: dict[str, str], deadline: Deadline, location: str = "") -> int:
+        """The status of the answer: 201, or TAKEN where the group was there. An answer that came only after a retry
+        counts as 201: it may speak of the group that the first attempt made."""
         body = {
             "location": location or place.location,
             "tags": {name: names.tag(text) for name, text in tags.items()},
         }
-        self._arm.ask(
+
+        def status(answer: Any, _group: object, _headers: object) -> int:
+            again = bool(answer.context.get("history"))
+            return CREATED if again else int(answer.http_response.status_code)
+
+        code: int = self._arm.ask(
             f"creating the staging group {place.group}",
             deadline,
-            lambda c, k: c.resources.resource_groups.create_or_update(place.group, body, **k),
+            lambda c, k: c.resources.resource_groups.create_or_update(place.group, body, cls=status, **k),
         )
+        return code
 
     def tags(self, plan: Plan) -> tuple[tuple[str, str], ...]:
         """What every resource of this build carries."""

@@ -14,6 +14,7 @@ from typing import Any
 from imagewright.core.address import bare
 from imagewright.core.clock import Clock, Deadline, fresh_name
 from imagewright.core.errors import AuthenticationError, ImagewrightError, PlatformError
+from imagewright.core.events import Emit
 from imagewright.core.ownership import Owned, Owner
 from imagewright.core.plan import Plan
 from imagewright.core.resource_id import parse_resource_id
@@ -21,8 +22,8 @@ from imagewright.core.secret import Secret
 from imagewright.platforms.azure import errors, names
 from imagewright.platforms.azure.arm import Arm, Json
 from imagewright.platforms.azure.choices import AzureChoices
+from imagewright.platforms.azure.lasting_account import LastingAccount
 from imagewright.platforms.azure.place import Place
-from imagewright.platforms.azure.sources import region
 
 CONTAINER = "imagewright"
 CONTAINER_KIND = "container"
@@ -103,6 +104,7 @@ class Storage:
         self._clock = clock
         self._lock = threading.Lock()
         self._staging: Container | None = None
+        self._lasting: LastingAccount | None = None
         self._signed: dict[str, str] = {}
 
     def unsigned(self, url: str) -> str:
@@ -137,15 +139,26 @@ class Storage:
             if not errors.is_gone(error):
                 raise
 
-    def lasting(self, place: Place, container: str, deadline: Deadline) -> str:
+    def lasting(self, place: Place, container: str, build: str, owner: Owner, emit: Emit, deadline: Deadline) -> str:
         """The URL of a container that outlives the build, in an account that is the same for every build."""
-        name = names.storage_account(place.subscription, place.group, region(place.location))
-        account = self._account(place, deadline, name)
+        with self._lock:
+            if self._lasting is None:
+                self._lasting = LastingAccount(self._arm, place, build)
+            if self._choices.storage_account:
+                account = self._account(place, deadline)
+            else:
+                account = self._lasting.open(account_body(place, self._choices), owner, emit, deadline)
         endpoint = str(account["properties"]["primaryEndpoints"]["blob"])
         self._make(endpoint, container, deadline)
         return f"{endpoint.rstrip('/')}/{container}"
 
-    def _account(self, place: Place, deadline: Deadline, name: str = "") -> Json:
+    def settle(self, owner: Owner, deadline: Deadline) -> None:
+        """What is lasting holds something now: it stays, whatever comes of the build."""
+        with self._lock:
+            if self._lasting is not None:
+                self._lasting.settle(owner, deadline)
+
+    def _account(self, place: Place, deadline: Deadline) -> Json:
         if self._choices.storage_account:
             given = parse_resource_id(self._choices.storage_account)
             if given is None or not given.is_a("Microsoft.Storage/storageAccounts"):
@@ -159,7 +172,7 @@ class Storage:
                 lambda c, k: c.storage.storage_accounts.get_properties(given.resource_group, given.name, **k),
             )
             return found
-        chosen = name or self._choices.storage_name or names.storage_account()
+        chosen = self._choices.storage_name or names.storage_account()
         body = account_body(place, self._choices)
         made: Json = self._arm.do(
             f"creating the storage account {chosen}",

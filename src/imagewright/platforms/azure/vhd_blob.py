@@ -30,7 +30,11 @@ def publish(
     disk: Disk, target: VhdTarget, plan: Plan, build: str, arm: Arm, storage: Storage, snapshots: Snapshots,
     owner: Owner, emit: Emit, clock: Clock, deadline: Deadline,
 ) -> RunOutput:  # fmt: skip
-    url = storage.unsigned(target.uri) if target.uri else _own(target, plan, arm, storage, clock, deadline)
+    url = (
+        storage.unsigned(target.uri)
+        if target.uri
+        else _own(target, plan, build, arm, storage, owner, emit, clock, deadline)
+    )
     disk = snapshots.managed(disk, owner, deadline)
     blob = storage.blob(url)
     ours = not _call("looking up the blob", blob.exists)
@@ -41,6 +45,8 @@ def publish(
         _follow(blob, url, emit, deadline)
     if owned is not None:
         owner.release(owned)
+    if not target.uri:
+        storage.settle(owner, deadline)
     return RunOutput(target.run_output_name, artifact_uri=url)
 
 
@@ -103,7 +109,10 @@ def _maker(blob: Any) -> str:
     return str((found.metadata or {}).get(MADE_BY, ""))
 
 
-def _own(target: VhdTarget, plan: Plan, arm: Arm, storage: Storage, clock: Clock, deadline: Deadline) -> str:
+def _own(
+    target: VhdTarget, plan: Plan, build: str, arm: Arm, storage: Storage, owner: Owner, emit: Emit, clock: Clock,
+    deadline: Deadline,
+) -> str:  # fmt: skip
     group = plan.azure.resource_group
     if not group:
         raise DistributionError(
@@ -111,7 +120,7 @@ def _own(target: VhdTarget, plan: Plan, arm: Arm, storage: Storage, clock: Clock
             hint="give `uri` in the template, or --resource-group",
         )
     place = Place(arm.subscription, group, plan.machine.location, (("createdBy", "Imagewright"),), ours=False)
-    container = storage.lasting(place, CONTAINER, deadline)
+    container = storage.lasting(place, CONTAINER, build, owner, emit, deadline)
     return f"{container}/{plan.name}_{target.run_output_name}_{clock.now():%Y%m%d%H%M%S}.vhd"
 
 
