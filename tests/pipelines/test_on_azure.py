@@ -30,7 +30,9 @@ from imagewright.engine.ledger import pending
 ROOT = Path(__file__).parents[2]
 SAMPLE = ROOT / "samples" / "three-targets"
 APP = "the app\n"
-CONNECTION = "my-service-connection"
+CONNECTIONS = ("my-service-connection", "shop-images")
+"""The names of the pages and of the samples."""
+
 VERSION = re.compile(r"/subscriptions/[^/]+/resourceGroups/images/.*/galleries/images/images/base/versions/[\d.]+")
 SECONDS = 5.0
 """From SIGINT to a written ledger and sent deletions."""
@@ -119,21 +121,27 @@ def azure(tmp_path: Path, pace: Pace) -> Iterator[Azure]:
     with token_services(tmp_path) as services, Simulator(pace) as simulator, Sdk(simulator) as sdk:
         simulator.tokens.federation = services.redeem
         world = AzureWorld(simulator, tmp_path, sdk)
-        place, group = {"location": "eastus"}, "images"
-        sdk.resource.resource_groups.create_or_update(group, place)
-        sdk.compute.galleries.begin_create_or_update(group, "images", place).result()
-        definition = {
-            "osType": "Linux",
-            "osState": "Generalized",
-            "hyperVGeneration": "V2",
-            "identifier": {"publisher": "shop", "offer": "images", "sku": "base"},
-        }
-        body = {**place, "properties": definition}
-        sdk.compute.gallery_images.begin_create_or_update(group, "images", "base", body).result()
+        sdk.resource.resource_groups.create_or_update("images", {"location": "eastus"})
+        for gallery, name, location in (("images", "base", "eastus"), ("shop", "web", "westeurope")):
+            definition(sdk, gallery, name, location)
         simulator.settle()
         world.mark()
         yield Azure(simulator, services, world, tmp_path / "home")
         assert simulator.mistakes == []
+
+
+def definition(sdk: Sdk, gallery: str, name: str, location: str) -> None:
+    """An image definition in a gallery of the group `images`."""
+    place, group = {"location": location}, "images"
+    sdk.compute.galleries.begin_create_or_update(group, gallery, place).result()
+    properties = {
+        "osType": "Linux",
+        "osState": "Generalized",
+        "hyperVGeneration": "V2",
+        "identifier": {"publisher": "shop", "offer": gallery, "sku": name},
+    }
+    body = {**place, "properties": properties}
+    sdk.compute.gallery_images.begin_create_or_update(group, gallery, name, body).result()
 
 
 def repository(workspace: Path, artifacts: str) -> None:
@@ -164,7 +172,7 @@ def make_agent(tmp_path: Path, azure: Azure) -> Callable[[str], Agent]:
 
     def make(job: str) -> Agent:
         environment = {**azure.azure_pipelines, "IMAGEWRIGHT_PYTHON": sys.executable}
-        connections = {CONNECTION: azure.services.connection}
+        connections = dict.fromkeys(CONNECTIONS, azure.services.connection)
         return Agent(tmp_path / "agents" / job, task, environment, connections=connections)
 
     return make
@@ -238,6 +246,67 @@ def test_the_pipeline_of_a_page_hands_the_next_step_a_gallery_image(
     assert outputs["image.version"] == outputs["image.imageId"].rpartition("/")[2]
     assert ran.agents["image"].tags == [f"image-{outputs['image.version']}"]
     came_out(azure, outputs["image.imageId"], outputs["image.result"])
+
+
+# --- one line changed ---
+
+
+def logged_in(azure: Azure, directory: Path) -> dict[str, str]:
+    """What azure/login leaves to the steps after it."""
+    given = azure.variables
+    account = {
+        "id": given["AZURE_SUBSCRIPTION_ID"],
+        "tenantId": given["AZURE_TENANT_ID"],
+        "environmentName": "AzureCloud",
+        "isDefault": True,
+        "user": {"name": given["AZURE_CLIENT_ID"], "type": "servicePrincipal"},
+    }
+    directory.mkdir()
+    (directory / "azureProfile.json").write_text(json.dumps({"subscriptions": [account]}))
+    return {"AZURE_CONFIG_DIR": str(directory)}
+
+
+def is_in_the_shop(azure: Azure, image: str, file: str) -> None:
+    assert "/galleries/shop/images/web/versions/" in image
+    assert azure.simulator.content(image).read(f"/buildartifacts/{file}") == b"hello\n"
+    regions = azure.simulator.resource(image).properties["publishingProfile"]["targetRegions"]
+    assert {each["name"].replace(" ", "").lower() for each in regions} == {"westeurope", "northeurope"}
+    assert azure.world.left() == {image} | azure.world.kept()
+    assert azure.services.redeemed
+
+
+def test_a_workflow_for_build_vm_image_reaches_its_gallery(
+    azure: Azure, make_runner: Callable[[str], Runner], tmp_path: Path
+) -> None:
+    def make(leg: str) -> Runner:
+        mine = make_runner(leg)
+        mine.environment |= logged_in(azure, tmp_path / "azure")
+        return mine
+
+    file = ROOT / "samples" / "pipelines" / "github" / "from-build-vm-image.yml"
+    (leg,) = run_workflow(file, make, azure.variables).legs["image"]
+    assert leg.status == "success", leg.log
+    outputs = leg.outputs("imagebuilder")
+    assert outputs["imagebuilder-run-status"] == "succeeded"
+    is_in_the_shop(azure, outputs["custom-image-uri"], "workflow-artifacts/hello.txt")
+
+
+def test_a_pipeline_for_the_old_task_reaches_its_gallery(
+    azure: Azure, make_agent: Callable[[str], Agent], tmp_path: Path
+) -> None:
+    group = f"/subscriptions/{azure.simulator.subscription}/resourceGroups/images"
+    predefined = {
+        "Build.ArtifactStagingDirectory": str(tmp_path / "a"),
+        "gallery": f"{group}/providers/Microsoft.Compute/galleries/shop",
+    }
+    file = ROOT / "samples" / "pipelines" / "azure" / "from-azure-image-builder-task.yml"
+    ran = run_pipeline(file, make_agent, predefined)
+    assert ran.results == {"image": "Succeeded"}, ran.logs["image"]
+    *_, told = ran.logs["image"].splitlines()
+    image, publisher, version = re.fullmatch(r"(\S+) from (\S+) (\S+)", told).groups()  # type: ignore[union-attr]
+    assert publisher == "Canonical"
+    assert re.fullmatch(r"[\d.]+", version), "the exact one"
+    is_in_the_shop(azure, image, "webapp/index.html")
 
 
 # --- cancelled ---
