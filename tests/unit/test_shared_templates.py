@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 from jsonschema import Draft4Validator
+from published_schemas import SHARED, published, versions
 
 from imagewright.core.unknown import Unknown
 from imagewright.template import read, validate_file
 from imagewright.template.resource_types import is_image_template
 
-SHARED = Path(__file__).parents[2] / ".." / "shared"
 TEMPLATES = SHARED / "templates"
-SCHEMAS = SHARED / "specs" / "imagebuilder"
 
 pytestmark = [
     pytest.mark.shared,
@@ -46,36 +43,6 @@ def files(pattern: str) -> list[Path]:
 
 def name_of(path: Path) -> str:
     return str(path.relative_to(TEMPLATES))
-
-
-@cache
-def schema(version: str) -> dict[str, Any] | None:
-    """The published schema, with its two defects mended.
-
-    It refers to ARM's common definitions on the web, of which it needs `expression` alone. And it puts
-    `additionalProperties: false` on the common part of every union (customizers, sources, distributors), which taken
-    by the letter of JSON schema forbids every field that the variants then require.
-    """
-    path = SCHEMAS / f"{version}.Microsoft.VirtualMachineImages.json"
-    if not path.is_file():
-        return None
-    loaded: dict[str, Any] = mended(json.loads(path.read_text(encoding="utf-8")))
-    loaded["definitions"]["expression"] = {"type": "string", "pattern": r"^\[(?!\[).*\]$"}
-    return loaded
-
-
-def mended(node: Any) -> Any:
-    if isinstance(node, list):
-        return [mended(one) for one in node]
-    if not isinstance(node, dict):
-        return node
-    result = {key: mended(value) for key, value in node.items()}
-    if str(result.get("$ref", "")).endswith("#/definitions/expression"):
-        return {"$ref": "#/definitions/expression"}
-    for part in result.get("allOf", []):
-        if isinstance(part, dict) and part.get("additionalProperties") is False:
-            del part["additionalProperties"]
-    return result
 
 
 def resources(data: Any) -> Iterator[dict[str, Any]]:
@@ -122,13 +89,12 @@ def version_of(resource: dict[str, Any], data: Any) -> str:
 
 def accepts(resource: dict[str, Any], definition: str, value: Any) -> bool | None:
     version = resource.get("apiVersion", NEWEST)
-    published = schema(version)
-    if published is None:
+    if version not in versions():
         return None
     target = f"#/definitions/{definition}" if definition else "#/resourceDefinitions/imageTemplates"
     if not definition:
         value = {**value, "apiVersion": version}
-    return bool(Draft4Validator({**published, "allOf": [{"$ref": target}]}).is_valid(plain(value)))
+    return bool(Draft4Validator({**published(version), "allOf": [{"$ref": target}]}).is_valid(plain(value)))
 
 
 @pytest.mark.parametrize("path", files("*.json"), ids=name_of)

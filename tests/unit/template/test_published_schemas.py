@@ -6,12 +6,11 @@ import copy
 import json
 import re
 from collections.abc import Iterator
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import pytest
 from jsonschema import Draft4Validator
+from published_schemas import SCHEMAS, published, versions
 
 from imagewright import customizers, distributors, sources
 from imagewright.core.shape import Shape
@@ -19,8 +18,6 @@ from imagewright.distributors.shared_image import FromSource, Latest, Region
 from imagewright.sources.platform_image import PurchasePlan
 from imagewright.template import schema, validate_file
 from imagewright.template.slots import fields
-
-SCHEMAS = Path(__file__).parents[3] / ".." / "shared" / "specs" / "imagebuilder"
 
 pytestmark = [
     pytest.mark.shared,
@@ -63,33 +60,6 @@ MODELS: dict[str, tuple[type[Shape], set[str]]] = {
 # Maps, unions and triggers: nothing with fields of its own that a template can set.
 NO_MODEL = ("ArtifactTags", "ResourceTags", "Identities", "UserAssignedIdentity", "DistributeVersioner", "Customizer")
 NO_MODEL += ("Distributor", "InVMValidator", "Source", "Trigger", "trigger", "expression", "Additionalproperties")
-
-
-def versions() -> list[str]:
-    return sorted(path.name.partition(".")[0] for path in SCHEMAS.glob("*.json")) if SCHEMAS.is_dir() else []
-
-
-@cache
-def published(version: str) -> dict[str, Any]:
-    text = (SCHEMAS / f"{version}.Microsoft.VirtualMachineImages.json").read_text(encoding="utf-8")
-    loaded: dict[str, Any] = mended(json.loads(text))
-    loaded["definitions"]["expression"] = {"type": "string", "pattern": r"^\[(?!\[).*\]$"}
-    return loaded
-
-
-def mended(node: Any) -> Any:
-    """Local references, and unions whose common part does not forbid the fields of the variants."""
-    if isinstance(node, list):
-        return [mended(one) for one in node]
-    if not isinstance(node, dict):
-        return node
-    if str(node.get("$ref", "")).endswith("#/definitions/expression"):
-        return {"$ref": "#/definitions/expression"}
-    result = {key: mended(value) for key, value in node.items()}
-    for part in result.get("allOf", []):
-        if isinstance(part, dict):
-            part.pop("additionalProperties", None)
-    return result
 
 
 @pytest.mark.parametrize("version", versions())
