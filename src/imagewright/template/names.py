@@ -70,8 +70,8 @@ class _Normaliser:
                 return value
 
     def word(self, value: str, words: tuple[str, ...], pointer: str, *, free: bool) -> object:
-        if not free and (found := _PLACEHOLDER.search(value)):
-            return self.placeholder(found[0], pointer)
+        if not free and (found := _PLACEHOLDER.findall(value)):
+            return self.placeholder(found, pointer)
         if not words or value in words:
             return value
         meant = suggest(value, words)
@@ -83,17 +83,20 @@ class _Normaliser:
         self.complain("bad-value", f"'{value}' is not allowed here", pointer, hint, grave=True)
         return REPORTED
 
-    def placeholder(self, text: str, pointer: str, *, key: bool = False) -> Unknown:
-        message = f"{text} was never filled in"
-        self.report.unknown("placeholder", message, self.written.origin(pointer, key=key), "put a value in its place")
+    def placeholder(self, found: list[str], pointer: str, *, key: bool = False) -> Unknown:
+        """All those of one text at once."""
+        *others, last = dict.fromkeys(found)
+        message = f"{', '.join(others)} and {last} were never filled in" if others else f"{last} was never filled in"
+        hint = "put values in their places" if others else "put a value in its place"
+        self.report.unknown("placeholder", message, self.written.origin(pointer, key=key), hint)
         return Unknown(message)
 
     def mapped(self, value: Mapping[str, object], slot: Slot, old: str, new: str) -> object:
         result: dict[str, object] = {}
         for key, item in value.items():
             step = f"/{escape(key)}"
-            if found := _PLACEHOLDER.search(key):
-                return self.placeholder(found[0], old + step, key=True)
+            if found := _PLACEHOLDER.findall(key):
+                return self.placeholder(found, old + step, key=True)
             if item is None and isinstance(slot, Record):
                 item = {}
             result[key] = self.value(item, slot, old + step, new + step, free=False)
@@ -107,8 +110,8 @@ class _Normaliser:
             return tag
         if not isinstance(tag, str):
             return value
-        if found := _PLACEHOLDER.search(tag):
-            return self.placeholder(found[0], place)
+        if found := _PLACEHOLDER.findall(tag):
+            return self.placeholder(found, place)
         if model := slot.variants.get(tag):
             return self.record(value, model, old, new)
         meant = suggest(tag, slot.variants)

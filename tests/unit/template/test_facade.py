@@ -45,3 +45,10 @@ def test_a_placeholder_is_a_warning_to_validate_and_an_error_to_plan() -> None:
         plans("a.json", text=text)
     assert caught.value.origin is not None
     assert (caught.value.origin.line, caught.value.origin.pointer) == (10, "/properties/distribute/0/runOutputName")
+
+
+def test_the_placeholders_of_one_text_are_told_at_once() -> None:
+    text = BODY.replace(b'"runOutputName": "vhd"', b'"runOutputName": "<a>-<b>-<a>-<c>"')
+
+    (found,) = (one for one in validate_file("a.json", text=text).diagnostics if one.code == "placeholder")
+    assert (found.message, found.hint) == ("<a>, <b> and <c> were never filled in", "put values in their places")
