@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -122,13 +122,15 @@ def _logged(place: BuildDirectory, show: Redact, clock: Clock) -> Iterator[None]
     from imagewright.render.jsonl import JsonLines
 
     place.log.touch(0o600)
-    with place.log.open("a", encoding="utf-8") as stream:
-        log = JsonLines(stream, clock)
-        show.join(log)
-        try:
-            yield
-        finally:
-            show.leave(log)
+    stream = place.log.open("a", encoding="utf-8")
+    log = JsonLines(stream, clock)
+    show.join(log)
+    try:
+        yield
+    finally:
+        show.leave(log)
+        with suppress(OSError):  # that the log is not whole has been said
+            stream.close()
 
 
 def staging_of(place: BuildDirectory, emit: Emit) -> Staging:

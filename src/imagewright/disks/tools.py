@@ -31,6 +31,8 @@ PACKAGES = {
 }
 """The programs of other people that a local build runs, and the Debian packages that they come in."""
 
+_COUNTER = re.compile(r"\s*\([\d. ]+/100%\)")
+"""How far qemu-img is: no word of why it failed."""
 _LINE_END = re.compile(rb"[\r\n]")
 _TICK = 0.5
 _GRACE = 10.0
@@ -76,7 +78,8 @@ def run(
     def take(line: bytes) -> None:
         text = line.decode("utf-8", "replace").rstrip()
         if text:
-            tail.append(text)
+            if not _COUNTER.fullmatch(text):
+                tail.append(text)
             if on_line is not None:
                 on_line(text)
 
@@ -161,6 +164,8 @@ def _complaint(name: str, code: int, tail: Sequence[str]) -> str:
 
 
 def _hint(tail: Sequence[str]) -> str:
+    if not tail:
+        return "it says nothing of why: look at the free space and the rights where it writes"
     if any("No space left on device" in line for line in tail):
         return "the disk of this machine is full: free some space, or choose another folder"
     return ""

@@ -40,6 +40,24 @@ def test_a_failure_has_the_code_and_the_last_words() -> None:
     assert caught.value.message == "sh failed with exit code 3:\n  one\n  two"
 
 
+def test_how_far_a_tool_was_is_no_word_of_why_it_failed() -> None:
+    seen: list[str] = []
+    with pytest.raises(tools.ToolError) as caught:
+        tools.run(
+            ["sh", "-c", r"printf '    (0.00/100%%)\r    (2.24/100%%)\r'; echo No space left on device; exit 1"],
+            on_line=seen.append,
+        )
+    assert caught.value.tail == ("No space left on device",)
+    assert "the disk of this machine is full" in caught.value.hint
+    assert len(seen) == 3
+
+
+def test_a_tool_that_fails_without_a_word_gets_a_hint() -> None:
+    with pytest.raises(tools.ToolError) as caught:
+        tools.run(["false"])
+    assert "look at the free space" in caught.value.hint
+
+
 def test_a_signal_is_told_as_one() -> None:
     with pytest.raises(tools.ToolError, match=r"sh was killed by signal 9$"):
         tools.run(["sh", "-c", "kill -9 $$"])

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from imagewright.core.ownership import Owned
+from imagewright.engine.build_directory import BuildDirectory
 from imagewright.engine.ledger import Ledger, pending
 
 
@@ -175,6 +176,13 @@ def test_every_build_leaves_its_log(cli) -> None:
     assert events[-1] == "buildFinished"
     assert f"log: {log}" in cli.err
     assert stat.S_IMODE(log.parent.stat().st_mode) == 0o700
+
+
+def test_a_log_on_a_full_disk_does_not_end_the_build(cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(BuildDirectory, "log", property(lambda place: Path("/dev/full")))
+    assert cli("build", cli.template("say hello")) == 0
+    assert "an output was lost: [Errno 28] No space left on device" in cli.err
+    assert "went wrong" not in cli.err
 
 
 def test_a_wrong_template_is_told_whole_before_anything_runs(cli) -> None:

@@ -250,7 +250,7 @@ def _explained(error: tools.ToolError, mirror: Mirror) -> PlatformError:
             "without root, mmdebstrap needs a range of ids for you: "
             "usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER"
         )
-    elif "Could not resolve" in said or "Failed to fetch" in said or "Unable to connect" in said:
+    elif not hint and ("Could not resolve" in said or "Failed to fetch" in said or "Unable to connect" in said):
         hint = f"is {mirror.main} right? IMAGEWRIGHT_DEBIAN_MIRROR names another mirror"
     elif "GPG" in said or "NO_PUBKEY" in said or "not signed" in said:
         hint = "install debian-archive-keyring"

@@ -49,7 +49,9 @@ class QemuProcess:
         if code is not None:
             raise HostError(
                 f"the build VM is gone: QEMU ended with {_ending(code)}{_last_words(self._log)}",
-                hint="on signal 9 look for the out-of-memory killer, and try --memory with less",
+                hint="look for the out-of-memory killer, and try `--memory` with less"
+                if code == -signal.SIGKILL
+                else "look at what it says, and at `--memory`, `--cpus` and `--accelerator`",
             )
         self._not_stalled()
 

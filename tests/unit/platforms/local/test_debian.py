@@ -80,3 +80,11 @@ def test_the_usual_failures_have_a_hint(
         debian.bootstrap(tmp_path / "d.qcow2", debian.BOOKWORM, tmp_path / "work", say_nothing, mirror=Mirror())
     assert said in caught.value.message
     assert hint in caught.value.hint
+
+
+def test_a_full_disk_is_not_blamed_on_the_mirror() -> None:
+    tail = ("E: Failed to fetch http://mirror/Packages  Error writing to file - write (28: No space left on device)",)
+    full = tools.ToolError("mmdebstrap failed", code=1, tail=tail, hint="the disk of this machine is full")
+    lost = tools.ToolError("mmdebstrap failed", code=1, tail=("E: Failed to fetch http://mirror/Packages  404",))
+    assert debian._explained(full, Mirror("http://mirror")).hint == "the disk of this machine is full"
+    assert "IMAGEWRIGHT_DEBIAN_MIRROR" in debian._explained(lost, Mirror("http://mirror")).hint

@@ -60,8 +60,9 @@ def test_qemu_is_asked_once_a_second_at_most(qemu: ScriptedQemu, clock: ManualCl
 def test_the_last_words_of_a_dead_qemu_are_told(qemu: ScriptedQemu, tmp_path: Path) -> None:
     (tmp_path / "qemu.log").write_text("first\ncould not allocate\n\n")
     qemu.die()
-    with pytest.raises(HostError, match="QEMU ended with signal 9: could not allocate"):
+    with pytest.raises(HostError, match="QEMU ended with signal 9: could not allocate") as caught:
         qemu.process.alive()
+    assert "out-of-memory killer" in caught.value.hint
 
 
 def start(folder: Path, body: str, deadline: Deadline) -> None:
