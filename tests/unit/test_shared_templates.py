@@ -25,7 +25,7 @@ pytestmark = [
 NEWEST = "2025-10-01"
 
 # file -> (our verdict, why the schema says the opposite)
-_NO_IDENTITY = "the schema requires an identity; a local build needs none, so that is a warning here"
+_NO_IDENTITY = "the schema requires an identity; Imagewright needs none, so that is a warning here"
 DISAGREEMENTS: dict[str, tuple[bool, str]] = {
     "Azure__avdaccelerator/avm__1.0.0__res__virtual-machine-images__image-template__main.json": (
         True,

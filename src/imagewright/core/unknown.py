@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """Stands where a value would stand; whatever is computed from it is unknown too. `reason` is for people."""
+    """Stands where a value would stand; whatever is computed from it is unknown too. `reason` and `hint` are for
+    people: why, and how it can be made known."""
 
     reason: str
+    hint: str = "give the value itself, or what it depends on"
 
     def __str__(self) -> str:
         return f"(unknown: {self.reason})"

@@ -326,9 +326,8 @@ class Template:
         match value:
             case Unknown():
                 if value != REPORTED:
-                    hint = "give the value itself, or what it depends on"
                     self.session.report.unknown(
-                        "unknown-value", f"this cannot be known here: {value.reason}", origin, hint
+                        "unknown-value", f"this cannot be known here: {value.reason}", origin, value.hint
                     )
                 return REPORTED
             case list():

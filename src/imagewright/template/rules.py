@@ -72,7 +72,7 @@ def _identity(template: ImageTemplate, present: Located, report: Report) -> None
             "no-identity",
             "the template has no user assigned identity",
             present.origin(pointer, key=True),
-            "a local build needs none; the Azure service refuses such a template",
+            "Imagewright needs none; the Azure service refuses such a template",
         )
 
 

@@ -8,35 +8,35 @@ from imagewright.core.unknown import Unknown
 from imagewright.template.context import ArmContext
 from imagewright.template.values import Value, text, wrong
 
-
-def _maybe(value: str, what: str) -> str | Unknown:
-    return value or Unknown(f"{what} is not known")
+NO_SUBSCRIPTION = Unknown("the subscription is not known", "give it with --subscription")
+NO_GROUP = Unknown("the resource group is not known", "give it with --resource-group")
+NO_LOCATION = Unknown("the location of the resource group is not known", "give it with --location")
 
 
 def _subscription(context: ArmContext) -> Value | Unknown:
-    identity = _maybe(context.subscription_id, "the subscription")
+    identity = context.subscription_id or NO_SUBSCRIPTION
     return {
         "id": identity if isinstance(identity, Unknown) else f"/subscriptions/{identity}",
         "subscriptionId": identity,
-        "tenantId": _maybe(context.tenant_id, "the tenant"),
+        "tenantId": context.tenant_id or Unknown("the tenant is not known"),
         "displayName": Unknown("the name of the subscription is not known"),
     }
 
 
 def _group_id(context: ArmContext) -> str | Unknown:
     if not context.subscription_id:
-        return Unknown("the subscription is not known")
+        return NO_SUBSCRIPTION
     if not context.resource_group:
-        return Unknown("the resource group is not known")
+        return NO_GROUP
     return f"/subscriptions/{context.subscription_id}/resourceGroups/{context.resource_group}"
 
 
 def _resource_group(context: ArmContext) -> Value | Unknown:
     return {
         "id": _group_id(context),
-        "name": _maybe(context.resource_group, "the resource group"),
+        "name": context.resource_group or NO_GROUP,
         "type": "Microsoft.Resources/resourceGroups",
-        "location": _maybe(context.location, "the location of the resource group"),
+        "location": context.location or NO_LOCATION,
         "tags": Unknown("the tags of the resource group are not known"),
         "managedBy": Unknown("who manages the resource group is not known"),
         "properties": {"provisioningState": "Succeeded"},
@@ -113,7 +113,7 @@ def _resource_id(context: ArmContext, first: Value, second: Value, *more: Value)
     subscription = text(arguments[0]) if lead == 2 else context.subscription_id
     tail = _tail(text(arguments[lead]), arguments[lead + 1 :])
     if not subscription or not group:
-        return Unknown("the subscription is not known" if not subscription else "the resource group is not known")
+        return NO_GROUP if subscription else NO_SUBSCRIPTION
     return f"/subscriptions/{subscription}/resourceGroups/{group}{tail}"
 
 
@@ -122,7 +122,7 @@ def _subscription_resource_id(context: ArmContext, first: Value, second: Value, 
     lead = _leading(arguments)
     subscription = text(arguments[0]) if lead else context.subscription_id
     tail = _tail(text(arguments[lead]), arguments[lead + 1 :])
-    return f"/subscriptions/{subscription}{tail}" if subscription else Unknown("the subscription is not known")
+    return f"/subscriptions/{subscription}{tail}" if subscription else NO_SUBSCRIPTION
 
 
 def _tenant_resource_id(_: ArmContext, resource_type: Value, *names: Value) -> Value | Unknown:

@@ -408,3 +408,20 @@ def test_copy_loops_in_copy_loops_are_too_expensive_and_that_is_said_once(where:
     resource = {"tags": {"a": "[string(length(variables('v').c))]"}} if where == "variables" else {"tags": value}
 
     assert codes(deployment(resource, variables={"v": value})) == ["too-expensive"]
+
+
+@pytest.mark.parametrize(
+    ("expression", "option"),
+    [
+        ("[resourceGroup().location]", "--location"),
+        ("[resourceGroup().name]", "--resource-group"),
+        ("[subscription().subscriptionId]", "--subscription"),
+        ("[resourceId('Microsoft.Compute/images', 'web')]", "--subscription"),
+    ],
+)
+def test_what_depends_on_the_place_names_the_option_that_gives_it(expression: str, option: str) -> None:
+    with pytest.raises(TemplateError) as refused:
+        plans("t.json", text=deployment({"tags": {"x": expression}}), context=ArmContext())
+    assert [each.hint for each in refused.value.diagnostics if each.code == "unknown-value"] == [
+        f"give it with {option}"
+    ]

@@ -170,7 +170,7 @@ WE_REFUSE = {
     "text uri": "the URI of a blob has a container and a name, which is not in the schema",
 }
 WE_ACCEPT = {
-    "drop identity": "a local build needs none; it is a warning",
+    "drop identity": "Imagewright needs none; it is a warning",
 }
 
 
