@@ -16,11 +16,11 @@ from azure_world import NO_CACHE, ORIGIN, AzureWorld, script
 from sdk import Sdk
 
 from imagewright.core.actions import Inline, Upload
+from imagewright.core.choices import Keep, Reach
 from imagewright.core.events import Event, Output, PhaseStarted, Progress, StepFinished, StepKind, StepStarted
 from imagewright.core.plan import Plan, Step, Validation
 from imagewright.core.result import Phase
-from imagewright.engine.resume import CachePolicy, Keep
-from imagewright.platforms.azure.choices import Reach
+from imagewright.engine.resume import CachePolicy
 
 HOLD = "echo now; sleep 60"
 """A script that is in its middle until its connection is cut."""
