@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from armsim import faults as fault
+from armsim import problems
 from armsim.problems import ArmError
 from azure_world import AzureWorld
 
@@ -203,3 +205,27 @@ def test_a_build_that_may_not_wait_so_long_says_so_at_once(world: AzureWorld) ->
     assert result.failure.kind == "BuildTimeoutError"
     assert "1200 s" in result.failure.message
     assert world.left() == set()
+
+
+def test_a_limit_of_ours_that_azure_would_pass_is_told_as_that_limit(world: AzureWorld) -> None:
+    world.simulator.faults.add(fault.throttled(".*/virtualMachines/[^/]*", "PUT", seconds=1250))
+    result = world.build(world.plan("true", timeout=14400.0))
+    assert result.failure is not None
+    assert (result.failure.kind, result.failure.exit_code) == ("PlatformError", 6)
+    assert "1250 s, and the first boot of the build VM has" in result.failure.message
+    assert "fewer at once" in result.failure.hint
+    assert "buildTimeoutInMinutes" not in result.failure.hint
+    assert world.left() == set()
+
+
+@pytest.mark.parametrize("seconds", [0, 500])
+def test_a_look_at_the_machine_that_is_not_answered_ends_no_build(
+    world: AzureWorld, monkeypatch: pytest.MonkeyPatch, seconds: int
+) -> None:
+    monkeypatch.setattr("imagewright.platforms.azure.machine.LOOK_SECONDS", 0.0)
+    refused = ArmError(403, "AuthorizationFailed", "The client may not look.")
+    error = problems.throttled("GetVM", seconds) if seconds else refused
+    unanswered = world.simulator.faults.add(fault.Fault(".*/instanceView", "GET", times=None, error=error))
+    result = world.build(world.plan("sleep 1; echo done"))
+    assert unanswered.struck
+    assert result.state is RunState.SUCCEEDED, result.failure

@@ -7,7 +7,8 @@
     ├── ValidationError               4   a validator failed
     ├── DistributionError             5   a target could not be written
     ├── PlatformError                 6   the machine, the cloud or the network refused
-    │   ├── AuthenticationError           no credential, or not enough rights
+    │   ├── AuthenticationError           a credential that is refused, or not enough rights
+    │   │   └── NoCredentialError         there is nothing to sign in with
     │   ├── QuotaError                    no quota or no capacity left
     │   ├── MachineLostError                  the cloud took the machine back (spot)
     │   ├── GuestError                    what the guest did: a cut connection, a refused file; fails its step
@@ -97,6 +98,10 @@ class PlatformError(ImagewrightError):
 
 
 class AuthenticationError(PlatformError):
+    pass
+
+
+class NoCredentialError(AuthenticationError):
     pass
 
 

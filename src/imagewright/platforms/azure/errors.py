@@ -7,7 +7,13 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
-from imagewright.core.errors import AuthenticationError, ImagewrightError, PlatformError, QuotaError
+from imagewright.core.errors import (
+    AuthenticationError,
+    ImagewrightError,
+    NoCredentialError,
+    PlatformError,
+    QuotaError,
+)
 
 CONFLICTS = frozenset(
     {
@@ -176,7 +182,7 @@ CLASSES: dict[str, Meaning] = {
         AuthenticationError, "sign in again; see `imagewright doctor --platform azure`"
     ),
     "CredentialUnavailableError": Meaning(
-        AuthenticationError, "`az login`, or AZURE_CLIENT_ID, AZURE_TENANT_ID and AZURE_CLIENT_SECRET"
+        NoCredentialError, "`az login`, or AZURE_CLIENT_ID, AZURE_TENANT_ID and AZURE_CLIENT_SECRET"
     ),
     "AuthenticationRequiredError": Meaning(AuthenticationError, "sign in again"),
     "ServiceRequestError": Meaning(PlatformError, "look whether this machine reaches Azure (proxy, firewall, TLS)"),

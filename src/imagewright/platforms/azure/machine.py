@@ -87,13 +87,17 @@ class Pulse:
             self._last = self._clock.monotonic()
 
     def look(self) -> None:
+        """An answer that does not come says nothing of the machine."""
         self._last = self._clock.monotonic()
         deadline = Deadline.after(self._clock, 60.0, "looking after the build VM")
-        view = self._arm.find(
-            "looking after the build VM",
-            deadline,
-            lambda c, k: c.compute.virtual_machines.instance_view(self._place.group, self._name, **k),
-        )
+        try:
+            view = self._arm.find(
+                "looking after the build VM",
+                deadline,
+                lambda c, k: c.compute.virtual_machines.instance_view(self._place.group, self._name, **k),
+            )
+        except (PlatformError, BuildTimeoutError):
+            return
         states = [] if view is None else [status.get("code", "") for status in view.get("statuses") or []]
         power = next((state for state in states if state.startswith("PowerState/")), "")
         if view is not None and power in ("", "PowerState/running", "PowerState/starting"):

@@ -38,9 +38,10 @@ def wait_as_asked(seconds: float, deadline: Deadline) -> None:
     """Wait `seconds` that a server asked for; says at once when the build cannot wait so long."""
     deadline.check()
     if seconds > deadline.remaining():
-        raise BuildTimeoutError(
+        longer = f"; or {deadline.hint}" if deadline.error is BuildTimeoutError and deadline.hint else ""
+        raise deadline.error(
             f"Azure asks to wait {seconds:.0f} s, and {deadline.what} has {deadline.remaining():.0f} s left",
-            hint="the subscription is throttled: build later, fewer at once, or raise `buildTimeoutInMinutes`",
+            hint=f"the subscription is throttled: build later, or fewer at once{longer}",
         )
     deadline.wait(seconds)
 
