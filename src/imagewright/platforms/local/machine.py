@@ -119,13 +119,15 @@ class LocalMachine:
         return self._guest
 
     def access(self) -> str:
-        key = self._directory / "id_ed25519"
-        return f"ssh -i {key} -p {self._port} {USER}@127.0.0.1"
+        key, known = self._directory / "id_ed25519", self._directory / "known_hosts"
+        return f"ssh -i {key} -o UserKnownHostsFile={known} -p {self._port} {USER}@127.0.0.1"
 
     def keep(self) -> None:
+        """With the host's key too: its port may have been another machine's, which ssh would take for an attack."""
         key = self._directory / "id_ed25519"
         key.touch(mode=0o600)
         key.write_text(self._frame.user.private)
+        (self._directory / "known_hosts").write_text(f"[127.0.0.1]:{self._port} {self._frame.host.public.strip()}\n")
 
     # --- checkpoints ---
 

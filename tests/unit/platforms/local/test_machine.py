@@ -185,3 +185,11 @@ def test_an_ended_machine_holds_no_memory(setting: Setting) -> None:
     assert setting.qemu.process.ended()
     assert setting.memory.descriptor == -1
     setting.machine.end()
+
+
+def test_a_kept_machine_is_reached_without_trust_on_first_use(setting: Setting) -> None:
+    setting.machine.keep()
+    known = setting.directory / "known_hosts"
+    assert known.read_text() == "[127.0.0.1]:1 public\n"
+    assert f"-o UserKnownHostsFile={known} -p 1 " in setting.machine.access()
+    assert (setting.directory / "id_ed25519").stat().st_mode & 0o777 == 0o600
