@@ -12,13 +12,20 @@ def _matches(pattern: str, action: str) -> bool:
     return re.fullmatch(re.escape(pattern).replace(r"\*", ".*"), action, re.IGNORECASE) is not None
 
 
+BLOBS = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs"
+
+
 @dataclass
 class Roles:
-    """`actions` and `not_actions` as in a role definition; the default is Owner."""
+    """As in a role definition; the default is Owner together with Storage Blob Data Contributor."""
 
     actions: list[str] = field(default_factory=lambda: ["*"])
     not_actions: list[str] = field(default_factory=list)
-    data_actions: list[str] = field(default_factory=lambda: ["*"])
+    data_actions: list[str] = field(
+        default_factory=lambda: [
+            f"{BLOBS}/{each}" for each in ("read", "write", "delete", "move/action", "add/action")
+        ]
+    )
 
     def allow(self, action: str) -> bool:
         granted = any(_matches(pattern, action) for pattern in self.actions)
