@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import shutil
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -46,6 +47,7 @@ class Checkpoints:
         self._clock = clock
         self._held: dict[Path, contextlib.ExitStack] = {}
         self._finishing: list[tuple[str, Background[None]]] = []
+        self._letting_go = threading.Lock()
 
     # --- using ---
 
@@ -116,8 +118,10 @@ class Checkpoints:
     def _seal(self, directory: Path, meta: Meta, word: str) -> None:
         names = [path.name for path in directory.iterdir() if path.name not in ("parent", "lock")]
         meta = dataclasses.replace(meta, files={name: sha256(directory / name) for name in names})
-        (directory / "used").touch()
-        write_meta(directory / word, meta)
+        with self._letting_go:
+            if directory in self._held:  # or else the build was over before, and it is being deleted
+                (directory / "used").touch()
+                write_meta(directory / word, meta)
 
     def describe(
         self, key: str, kind: KeptKind, note: str, base: Base, sizes: tuple[int, ...], machine: dict[str, str | int]
@@ -153,9 +157,10 @@ class Checkpoints:
 
     def release(self) -> None:
         """Hold nothing any more; what this build began and did not finish is gone then."""
-        unfinished = any(not (directory / META).exists() for directory in self._held)
-        while self._held:
-            self._held.popitem()[1].close()
+        with self._letting_go:
+            unfinished = any(not (directory / META).exists() for directory in self._held)
+            while self._held:
+                self._held.popitem()[1].close()
         if unfinished:
             with contextlib.suppress(OSError), held(self._pruning) as ours:
                 if ours:  # or else somebody prunes, and takes our leftovers too

@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 from manual_clock import ManualClock
 
+from imagewright.core.locks import held
 from imagewright.core.ports import CacheLimits
+from imagewright.disks.sparse import sha256
+from imagewright.platforms.local import checkpoints
 from imagewright.platforms.local.checkpoint import LAYERS, META, Base, DamagedError, Entry
 from imagewright.platforms.local.checkpoints import Checkpoints
 
@@ -264,3 +267,21 @@ def test_a_directory_that_vanishes_is_neither_listed_nor_an_error(store: Store) 
     assert store.checkpoints.list() == []
     store.checkpoints.discard(entry)
     assert store.another().find(ONE, "machine") is None
+
+
+def test_what_is_hashed_after_the_end_is_declared_nothing(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cancelled build waits for no hash: when it comes, nobody may take the directory for a checkpoint."""
+    over = threading.Event()
+
+    def slow(path: Path) -> str:
+        over.wait(60)
+        return sha256(path)
+
+    monkeypatch.setattr(checkpoints, "sha256", slow)
+    directory = store.begin(ONE)
+    with held(directory / "lock", shared=True):  # so that `release` cannot delete it
+        store.checkpoints.finish_later(directory, store.meta(ONE))
+        store.checkpoints.release()
+        over.set()
+        store.checkpoints.settle()
+        assert not (directory / META).exists()
