@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 from azure_world import AzureWorld, script
@@ -99,8 +100,10 @@ def test_a_machine_whose_step_failed_is_kept_on_demand(world: AzureWorld) -> Non
     (machine,) = world.simulator.machines()
     assert machine.power == "running"
     said = next(note for note in world.notes if "is kept" in note)
-    key = said.split("ssh -i ")[1].split()[0]
-    assert oct(Path(key).stat().st_mode & 0o777) == "0o600"
+    command = said[said.index("ssh -i ") : said.index(" (in the resource group")].split()
+    assert oct(Path(command[2]).stat().st_mode & 0o777) == "0o600"
+    asked = (*command, "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes", "-F", "none", "echo here")
+    assert subprocess.run(asked, check=True, capture_output=True, text=True).stdout == "here\n"
     world.platform().delete(world.pending[0], world.deadline())
     assert world.left() == set()
 

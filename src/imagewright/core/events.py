@@ -35,6 +35,7 @@ class StepOutcome(StrEnum):
     RAN = "ran"
     CACHED = "cached"
     FAILED = "failed"
+    CANCELLED = "cancelled"
 
 
 class StepKind(StrEnum):

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from imagewright.core.clock import Clock
+from imagewright.core.errors import CancelledError
 from imagewright.core.events import (
     BuildFinished,
     BuildStarted,
@@ -59,6 +60,9 @@ class Record:
         try:
             yield
             outcome = StepOutcome.RAN
+        except CancelledError:
+            outcome = StepOutcome.CANCELLED
+            raise
         finally:
             self._step_over(step, kind, total, outcome, self._clock.monotonic() - from_)
 

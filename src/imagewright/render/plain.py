@@ -113,7 +113,7 @@ def step(event: StepStarted | StepFinished) -> str:
 
 
 def ending(event: StepFinished) -> str:
-    """`done in 3 s`, `cached`, `failed after 3 s`."""
+    """`done in 3 s`, `cached`, `failed after 3 s`, `cancelled after 3 s`."""
     match event.outcome:
         case StepOutcome.RAN:
             return f"done in {duration(event.seconds)}"
@@ -121,6 +121,8 @@ def ending(event: StepFinished) -> str:
             return "cached"
         case StepOutcome.FAILED:
             return f"failed after {duration(event.seconds)}"
+        case StepOutcome.CANCELLED:
+            return f"cancelled after {duration(event.seconds)}"
 
 
 def _level(level: Level, excerpts: Excerpts) -> str:

@@ -39,7 +39,12 @@ from imagewright.render.quantities import duration, elapsed, percent, progress
 TAIL = 6
 """How many of the last lines of output are seen."""
 
-_OUTCOMES = {StepOutcome.RAN: "green", StepOutcome.CACHED: "cyan", StepOutcome.FAILED: "bold red"}
+_OUTCOMES = {
+    StepOutcome.RAN: "green",
+    StepOutcome.CACHED: "cyan",
+    StepOutcome.FAILED: "bold red",
+    StepOutcome.CANCELLED: "yellow",
+}
 _LEVELS = {Level.DEBUG: "dim", Level.INFO: "", Level.WARNING: "bold yellow", Level.ERROR: "bold red"}
 
 

@@ -22,6 +22,7 @@ from imagewright.core.events import (
     PhaseStarted,
     StepFinished,
     StepKind,
+    StepOutcome,
 )
 from imagewright.core.origin import Origin
 from imagewright.core.plan import OnError, Optimization, Plan, VhdTarget
@@ -278,6 +279,8 @@ def test_a_signal_in_mid_step_cancels_and_leaves_nothing(build: Builds) -> None:
     assert result.failure is not None
     assert (result.failure.exit_code, result.failure.message) == (130, "cancelled by SIGINT")
     assert cached(result) == [("step1", False), ("step2", False)]
+    outcomes = [event.outcome for event in build.events if isinstance(event, StepFinished)]
+    assert outcomes == [StepOutcome.RAN, StepOutcome.CANCELLED]
     assert "never" not in build.said
     assert nothing_is_left(build)
 

@@ -163,13 +163,19 @@ class AzureMachine:
         return self._body.name
 
     def access(self) -> str:
-        key = self._work / f"{self._body.name}.id_ed25519"
-        return f"ssh -i {key} {USER}@{self._body.host} (in the resource group {self._body.place.group})"
+        key, known = self._access_file("id_ed25519"), self._access_file("known_hosts")
+        command = f"ssh -i {key} -o UserKnownHostsFile={known} {USER}@{self._body.host}"
+        return f"{command} (in the resource group {self._body.place.group})"
 
     def keep(self) -> None:
-        key = self._work / f"{self._body.name}.id_ed25519"
+        """With the host's key too: nobody shall have to trust it on first use."""
+        key = self._access_file("id_ed25519")
         key.touch(mode=0o600)
         key.write_text(self._keys.user.private)
+        self._access_file("known_hosts").write_text(f"{self._body.host} {self._keys.host.public.strip()}\n")
+
+    def _access_file(self, what: str) -> Path:
+        return self._work / f"{self._body.name}.{what}"
 
     # --- checkpoints ---
 
