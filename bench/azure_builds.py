@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import shutil
 import subprocess
@@ -28,6 +29,9 @@ from azure_simulated import ROOT, Azure, imagewright, managed, packer, shared
 
 sys.path.insert(0, str(ROOT / "tests" / "simulated"))
 
+from armsim.compute.machines import Machines
+from armsim.kinds import Kind
+from armsim.network.virtual_networks import VirtualNetworks
 from armsim.pace import DURATIONS, Source
 
 PAGE = ROOT / "docs" / "benchmarks" / "azure.md"
@@ -195,7 +199,7 @@ def report(measured: list[Measured], at_once: dict[str, float], count: int, alon
         lines.append(
             f"| {each.work.name} | {each.seconds:.1f} | {chain} | {each.calls} | {ratios[0]} | {ratios[1]} |"
         )
-    lines += ["", *floor(measured)]
+    lines += ["", *floor(measured), "", *asked()]
     if at_once:
         lines += [
             "",
@@ -223,6 +227,21 @@ def floor(measured: list[Measured]) -> list[str]:
         f"The creation of a fully replicated version alone takes {version:.0f} s of packer's",
         f"{seconds.get('packer, gallery', 0):.0f} s. The last column leaves out the deletion of the group",
         f"({lasts(GONE):.0f} s, assumed) where its end is waited for: by packer, and by us with `--no-cache`.",
+    ]
+
+
+def asked() -> list[str]:
+    """What of the time over the chain Azure itself asks for."""
+
+    def seen(kind: type[Kind], step: str) -> str:
+        first, again = kind.retry["create"]
+        seconds = lasts(step)
+        return f"{first + again * math.ceil((seconds - first) / again):g} s ({seconds:g} s)"
+
+    return [
+        "Part of what is over the chain is asked for: an answer with Retry-After says when to look again. Who",
+        f"obeys sees the end of the VM's creation after {seen(Machines, 'compute/virtualmachines create')},",
+        f"and that of its network after {seen(VirtualNetworks, 'network/virtualnetworks create')}.",
     ]
 
 
