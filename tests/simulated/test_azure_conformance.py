@@ -17,7 +17,11 @@ from imagewright.core.plan import MachineSpec
 from imagewright.core.result import RunState
 from imagewright.engine.resume import CachePolicy
 
-pytestmark = [pytest.mark.shared, pytest.mark.skipif(bool(oav.lacking()), reason=oav.lacking() or "it can")]
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.shared,
+    pytest.mark.skipif(bool(oav.lacking()), reason=oav.lacking() or "it can"),
+]
 
 
 def test_builds_conform_to_the_published_documents(start: Callable[..., Simulator], tmp_path: Path) -> None:

@@ -190,6 +190,7 @@ CASES = [(kind, row) for kind in KINDS for row in ROWS if kind == "gallery" or r
 """Every row for the plain build; of the others the requests that it does not send, and the faults that stay."""
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("kind", "row"), CASES)
 def test_every_fault_at_every_request(start: Callable[..., Simulator], tmp_path: Path, kind: str, row: str) -> None:
     simulator = start()

@@ -143,6 +143,7 @@ def command_lines() -> Iterator[Callable[[Simulator, Path], CommandLine]]:
         each.close()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_killed_after_every_single_request(
     start: Callable[..., Simulator],

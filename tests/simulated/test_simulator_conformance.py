@@ -18,6 +18,7 @@ from sdk import Sdk
 SHARED = Path(__file__).parents[3] / "shared"
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHBhc3N3b3JkcGFzc3dvcmRwYXNzd29yZHBhc3N3b3Jk"
 pytestmark = [
+    pytest.mark.long,
     pytest.mark.shared,
     pytest.mark.skipif(not SHARED.is_dir(), reason="../shared is not here"),
 ]
