@@ -29,6 +29,7 @@ from azure_simulated import ROOT, Azure, imagewright, managed, packer, shared
 
 sys.path.insert(0, str(ROOT / "tests" / "simulated"))
 
+from armsim.compute.galleries import Versions
 from armsim.compute.machines import Machines
 from armsim.kinds import Kind
 from armsim.network.virtual_networks import VirtualNetworks
@@ -241,7 +242,8 @@ def asked() -> list[str]:
     return [
         "Part of what is over the chain is asked for: an answer with Retry-After says when to look again. Who",
         f"obeys sees the end of the VM's creation after {seen(Machines, 'compute/virtualmachines create')},",
-        f"and that of its network after {seen(VirtualNetworks, 'network/virtualnetworks create')}.",
+        f"that of its network after {seen(VirtualNetworks, 'network/virtualnetworks create')}, and that of a fully",
+        f"replicated version after {seen(Versions, VERSION)}.",
     ]
 
 
