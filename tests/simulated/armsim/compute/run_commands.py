@@ -7,9 +7,11 @@ import re
 import shlex
 import subprocess
 import threading
+from contextlib import suppress
 from typing import IO, Any
 
 import azure.mgmt.compute.models as models
+from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.blob import BlobClient
 
 from armsim import problems, schema
@@ -209,14 +211,18 @@ class Execution:
         return f"{make} && {_exports(named)}{run}"
 
     def _pump(self, stream: IO[bytes], name: str, uri: str | None) -> None:
+        """Where the blob's account is deleted meanwhile, the script runs on, and nobody reads its output."""
         blob = self._blob(uri) if uri else None
-        if blob is not None and not blob.exists():
-            blob.create_append_blob()
-        while chunk := stream.read1(65536):  # type: ignore[attr-defined]
-            self.view[name] = (self.view[name] + chunk.decode(errors="replace"))[-LIMIT:]
+        with stream:
             if blob is not None:
-                blob.append_block(chunk)
-        stream.close()
+                with suppress(ResourceNotFoundError):
+                    if not blob.exists():
+                        blob.create_append_blob()
+            while chunk := stream.read1(65536):  # type: ignore[attr-defined]
+                self.view[name] = (self.view[name] + chunk.decode(errors="replace"))[-LIMIT:]
+                if blob is not None:
+                    with suppress(ResourceNotFoundError):
+                        blob.append_block(chunk)
 
     def _blob(self, uri: str) -> BlobClient:
         """The caller's SAS is what counts: the URL is used as it is."""
