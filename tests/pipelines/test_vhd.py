@@ -12,6 +12,8 @@ import pytest
 from azure_agent import Agent
 from github_runner import Runner, base_environment
 
+from imagewright.core.clock import fresh_name
+
 ROOT = Path(__file__).parents[2]
 SECTOR = 512
 
@@ -58,10 +60,11 @@ def is_fixed_vhd(file: Path) -> bool:
 def test_the_action_builds_a_vhd(home: Path, tmp_path: Path, checkout: Path, uv: None) -> None:
     runner = Runner(tmp_path, base_environment(IMAGEWRIGHT_HOME=str(home)), {"./": checkout})
     artifacts(runner.workspace)
-    inputs = {"template": template("action"), "platform": "local", "artifacts": "drop", "timeout": "55"}
+    word = fresh_name()  # or else the step would be cached in the home, which is kept, and say nothing
+    inputs = {"template": template(word), "platform": "local", "artifacts": "drop", "timeout": "55"}
     assert runner.job([{"id": "image", "uses": "./", "with": inputs}]) == "success", runner.log
     assert is_fixed_vhd(Path(runner.outputs("image")["image-id"]))
-    assert "| ::error::hello action ## vso[task.complete result=Failed;]" in runner.log
+    assert f"| ::error::hello {word} ## vso[task.complete result=Failed;]" in runner.log
     assert not [each for each in runner.steps["image/build"].commands if each.name == "error"]
 
 
@@ -73,7 +76,8 @@ def test_the_task_builds_a_vhd(home: Path, tmp_path: Path) -> None:
     environment = {"IMAGEWRIGHT_PYTHON": sys.executable, "IMAGEWRIGHT_HOME": str(home)}
     agent = Agent(tmp_path / "agent", task, environment)
     artifacts(agent.sources)
-    ran = agent.run(template=template("task"), platform="local", packagePath="drop", timeout="55")
+    word = fresh_name()
+    ran = agent.run(template=template(word), platform="local", packagePath="drop", timeout="55")
     assert ran.result == "Succeeded", ran.log
     assert is_fixed_vhd(Path(agent.variables["imageUri"]))
-    assert "| ::error::hello task ## vso[task.complete result=Failed;]" in ran.log
+    assert f"| ::error::hello {word} ## vso[task.complete result=Failed;]" in ran.log
