@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+from imagewright.communicators.by_hand import ByHand
 from imagewright.core.actions import Inline, Run, RunAs, Shell
 from imagewright.core.clock import Clock, Deadline
 from imagewright.core.disk import Disk
@@ -20,7 +21,7 @@ from imagewright.platforms.azure.arm import Arm, Operation, together
 from imagewright.platforms.azure.checkpoints import Checkpoints
 from imagewright.platforms.azure.choices import AzureChoices
 from imagewright.platforms.azure.incremental import snapshot
-from imagewright.platforms.azure.login import USER, Keys
+from imagewright.platforms.azure.login import Keys
 from imagewright.platforms.azure.place import Place
 from imagewright.platforms.azure.states import State
 
@@ -163,19 +164,15 @@ class AzureMachine:
         return self._body.name
 
     def access(self) -> str:
-        key, known = self._access_file("id_ed25519"), self._access_file("known_hosts")
-        command = f"ssh -i {key} -o UserKnownHostsFile={known} {USER}@{self._body.host}"
-        return f"{command} (in the resource group {self._body.place.group})"
+        return f"{self._by_hand.command} (in the resource group {self._body.place.group})"
 
     def keep(self) -> None:
-        """With the host's key too: nobody shall have to trust it on first use."""
-        key = self._access_file("id_ed25519")
-        key.touch(mode=0o600)
-        key.write_text(self._keys.user.private)
-        self._access_file("known_hosts").write_text(f"{self._body.host} {self._keys.host.public.strip()}\n")
+        self._by_hand.write_files()
 
-    def _access_file(self, what: str) -> Path:
-        return self._work / f"{self._body.name}.{what}"
+    @property
+    def _by_hand(self) -> ByHand:
+        key, known_hosts = (self._work / f"{self._body.name}.{file}" for file in ("id_ed25519", "known_hosts"))
+        return ByHand(self._keys.login(self._body.host), key, known_hosts)
 
     # --- checkpoints ---
 

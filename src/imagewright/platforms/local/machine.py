@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from imagewright.communicators.by_hand import ByHand
 from imagewright.communicators.connection import Login
 from imagewright.communicators.keys import KeyPair
 from imagewright.communicators.ssh import SshGuest
@@ -119,15 +120,15 @@ class LocalMachine:
         return self._guest
 
     def access(self) -> str:
-        key, known = self._directory / "id_ed25519", self._directory / "known_hosts"
-        return f"ssh -i {key} -o UserKnownHostsFile={known} -p {self._port} {USER}@127.0.0.1"
+        return self._by_hand.command
 
     def keep(self) -> None:
-        """With the host's key too: its port may have been another machine's, which ssh would take for an attack."""
-        key = self._directory / "id_ed25519"
-        key.touch(mode=0o600)
-        key.write_text(self._frame.user.private)
-        (self._directory / "known_hosts").write_text(f"[127.0.0.1]:{self._port} {self._frame.host.public.strip()}\n")
+        self._by_hand.write_files()
+
+    @property
+    def _by_hand(self) -> ByHand:
+        key, known_hosts = self._directory / "id_ed25519", self._directory / "known_hosts"
+        return ByHand(self._frame.login(self._port), key, known_hosts)
 
     # --- checkpoints ---
 
