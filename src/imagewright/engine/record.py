@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from imagewright.core.clock import Clock
@@ -52,19 +52,21 @@ class Record:
             self._phases.append(PhaseReport(phase, seconds))
             self.emit(PhaseFinished(phase, seconds))
 
-    @contextmanager
-    def step(self, step: Step, kind: StepKind, total: int) -> Iterator[None]:
+    def step(self, step: Step, kind: StepKind, total: int, work: Callable[[], None]) -> float:
+        """What is told while `work` does the step. Returns how many seconds it took."""
         self.emit(StepStarted(kind, step.number, total, step.name, step.type))
         from_ = self._clock.monotonic()
         outcome = StepOutcome.FAILED
         try:
-            yield
+            work()
             outcome = StepOutcome.RAN
         except CancelledError:
             outcome = StepOutcome.CANCELLED
             raise
         finally:
-            self._step_over(step, kind, total, outcome, self._clock.monotonic() - from_)
+            seconds = self._clock.monotonic() - from_
+            self._step_over(step, kind, total, outcome, seconds)
+        return seconds
 
     def cached(self, step: Step, total: int) -> None:
         """A customizer that need not run."""

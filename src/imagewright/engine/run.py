@@ -181,13 +181,14 @@ class _Build:
 
     def _perform(self, step: Step, kind: StepKind, total: int, machine: Machine) -> float:
         """Returns how many seconds it took."""
-        from_ = self.deadline.clock.monotonic()
+
+        def work() -> None:
+            perform(step, machine.guest, self.staging, self.record.emit, self.deadline)
+
         try:
-            with self.record.step(step, kind, total):
-                perform(step, machine.guest, self.staging, self.record.emit, self.deadline)
+            return self.record.step(step, kind, total, work)
         except StepFailedError as failed:
             raise _failed(failed, kind) from failed
-        return self.deadline.clock.monotonic() - from_
 
     def _cached(self, done: int) -> None:
         for step in self.plan.steps[:done]:
