@@ -12,6 +12,13 @@ from imagewright.core.clock import fresh_name
 CHUNK = 4 << 20
 
 
+def oddity(path: Path) -> str:
+    """What stands at `path`, if that is something else than a file: `a directory` or `no regular file`."""
+    if not path.exists() or path.is_file():
+        return ""
+    return "a directory" if path.is_dir() else "no regular file"
+
+
 def partial_of(path: Path) -> Path:
     """A name beside `path` for a file that is not whole yet."""
     return path.with_name(f".{path.name}.{fresh_name(6)}")

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from imagewright.core.errors import Diagnostic, OptionsError
-from imagewright.core.files import write_whole
+from imagewright.core.files import oddity, write_whole
 from imagewright.core.origin import Origin
 from imagewright.core.result import BuildResult, Failure, RunOutput
 
@@ -67,9 +67,8 @@ def write_result(result: BuildResult, file: Path) -> None:
     """Put the result into `file`, whole or not at all. Raises OptionsError when it cannot be written."""
     text = json.dumps(result_json(result), indent=2) + "\n"
     try:
-        if file.exists() and not file.is_file():
-            kind = "a directory" if file.is_dir() else "no regular file"
-            raise OptionsError(f"`--result`: {file} is {kind}", hint="name a file that may be written anew")
+        if odd := oddity(file):
+            raise OptionsError(f"`--result`: {file} is {odd}", hint="name a file that may be written anew")
         file = Path(os.path.realpath(file))  # the file behind a link is written, not the link
         file.parent.mkdir(parents=True, exist_ok=True)
         write_whole(file, text)

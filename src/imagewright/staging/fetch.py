@@ -16,6 +16,7 @@ from pathlib import Path
 from imagewright.core.address import shown
 from imagewright.core.clock import Deadline
 from imagewright.core.errors import FetchError, PlatformError
+from imagewright.core.files import oddity
 
 ATTEMPTS = 5
 CONNECT_SECONDS = 30.0
@@ -47,9 +48,9 @@ def read(uri: str, target: Path, deadline: Deadline, progress: Progress | None =
         return _download(uri, target, deadline, progress)
     path = local_path(uri)
     try:
-        if path.exists() and not path.is_file():
+        if odd := oddity(path):
             raise FetchError(
-                f"{path} is {'a directory' if path.is_dir() else 'no regular file'}",
+                f"{path} is {odd}",
                 hint="name one file; a folder comes into the image by `--artifacts`",
             )
         with path.open("rb") as source:

@@ -279,8 +279,8 @@ class _Parser:
                 return REPORTED
             bare = word.strip("'")
             shown = word if len(word) <= _SHOWN else f"{word[:_SHOWN]}…"
-            self.report("json-syntax", f"{shown} is not in double quotes", start, self.at, 'write "…" around it'
-                        if shown != word else f'write "{bare}"')  # fmt: skip
+            hint = f'write "{bare}"' if shown == word else 'write "…" around it'
+            self.report("json-syntax", f"{shown} is not in double quotes", start, self.at, hint)
             return bare
         return self.hopeless(f'"{mark}" where a value is due' if mark else "the text ends where a value is due")
 
