@@ -16,6 +16,7 @@ from imagewright.platforms.azure import claims, names
 from imagewright.platforms.azure.arm import Arm, Json
 from imagewright.platforms.azure.place import Place
 from imagewright.platforms.azure.sources import region
+from imagewright.platforms.azure.storage_account import create_account
 
 TYPE = "Microsoft.Storage/storageAccounts"
 
@@ -63,12 +64,7 @@ class LastingAccount:
         )
         self._claim = owner.own(claims.claim(self._place.resource(TYPE, self._name), self._build))
         tagged = body | {"tags": claims.tags(self._build, body["tags"])}
-        made: Json = self._arm.do(
-            f"creating the storage account {self._name}",
-            deadline,
-            lambda c, k: c.storage.storage_accounts.begin_create(self._place.group, self._name, tagged, **k),
-        )
-        return made
+        return create_account(self._arm, self._place, self._name, tagged, deadline)
 
     def _untag(self, account: Json, deadline: Deadline) -> None:
         left = {name: text for name, text in (account.get("tags") or {}).items() if name != names.MADE_BY}

@@ -24,6 +24,7 @@ from imagewright.platforms.azure.arm import Arm, Json
 from imagewright.platforms.azure.choices import AzureChoices
 from imagewright.platforms.azure.lasting_account import LastingAccount
 from imagewright.platforms.azure.place import Place
+from imagewright.platforms.azure.storage_account import account_body, create_account
 
 CONTAINER = "imagewright"
 CONTAINER_KIND = "container"
@@ -142,11 +143,10 @@ class Storage:
     def lasting(self, place: Place, container: str, build: str, owner: Owner, emit: Emit, deadline: Deadline) -> str:
         """The URL of a container that outlives the build, in an account that is the same for every build."""
         with self._lock:
-            if self._lasting is None:
-                self._lasting = LastingAccount(self._arm, place, build)
             if self._choices.storage_account:
                 account = self._account(place, deadline)
             else:
+                self._lasting = self._lasting or LastingAccount(self._arm, place, build)
                 account = self._lasting.open(account_body(place, self._choices), owner, emit, deadline)
         endpoint = str(account["properties"]["primaryEndpoints"]["blob"])
         self._make(endpoint, container, deadline)
@@ -172,14 +172,8 @@ class Storage:
                 lambda c, k: c.storage.storage_accounts.get_properties(given.resource_group, given.name, **k),
             )
             return found
-        chosen = self._choices.storage_name or names.storage_account()
-        body = account_body(place, self._choices)
-        made: Json = self._arm.do(
-            f"creating the storage account {chosen}",
-            deadline,
-            lambda c, k: c.storage.storage_accounts.begin_create(place.group, chosen, body, **k),
-        )
-        return made
+        name = self._choices.storage_name or names.storage_account()
+        return create_account(self._arm, place, name, account_body(place, self._choices), deadline)
 
     def _container(self, account: Json, name: str, deadline: Deadline) -> Container:
         endpoint = str(account["properties"]["primaryEndpoints"]["blob"])
@@ -210,27 +204,6 @@ class Storage:
                 if seconds is None or not unready:
                     raise
             deadline.wait(seconds)
-
-
-def account_body(place: Place, choices: AzureChoices) -> Json:
-    """Pure: a StorageV2 account with everything closed that can be."""
-    properties: dict[str, object] = {
-        "allowSharedKeyAccess": False,
-        "allowBlobPublicAccess": False,
-        "minimumTlsVersion": "TLS1_2",
-        "supportsHttpsTrafficOnly": True,
-        "allowCrossTenantReplication": False,
-        "defaultToOAuthAuthentication": True,
-    }
-    if choices.storage_network:
-        rules = [rule.strip() for rule in choices.storage_network.split(",")]
-        properties["networkAcls"] = {
-            "defaultAction": "Deny",
-            "bypass": "AzureServices",
-            "ipRules": [{"value": rule, "action": "Allow"} for rule in rules if not rule.startswith("/")],
-            "virtualNetworkRules": [{"id": rule, "action": "Allow"} for rule in rules if rule.startswith("/")],
-        }
-    return place.body(properties, sku={"name": "Standard_LRS"}, kind="StorageV2")
 
 
 def _blob(doing: str, call: Any) -> Any:

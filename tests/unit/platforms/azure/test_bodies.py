@@ -28,7 +28,7 @@ from imagewright.platforms.azure.login import new_keys
 from imagewright.platforms.azure.place import Place
 from imagewright.platforms.azure.sizes import Candidate
 from imagewright.platforms.azure.staging_group import refuse_foreign
-from imagewright.platforms.azure.storage import account_body
+from imagewright.platforms.azure.storage_account import account_body
 from imagewright.platforms.azure.vm_body import Start, Wishes
 
 ORIGIN = Origin("template.json", 1, 1, "")
