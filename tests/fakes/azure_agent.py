@@ -11,18 +11,12 @@ from pathlib import Path
 from machine import machine
 from nodes import HANDLERS
 from runner_grammar import Command, azure_commands
-from runner_process import run_to_end
+from runner_process import Ended, run_to_end
 
 
-@dataclass
-class Ran:
-    """One handler that ran. `asked` and `seconds` are as in `runner_process.Ended`."""
-
-    code: int
-    log: str
-    asked: float = 0.0
-    seconds: float = 0.0
-    signals: int = 0
+@dataclass(frozen=True)
+class Ran(Ended):
+    """One handler that ran."""
 
     @property
     def commands(self) -> list[Command]:

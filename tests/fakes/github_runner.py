@@ -12,21 +12,16 @@ import yaml
 from expressions import evaluate, interpolate
 from machine import carry, machine
 from runner_grammar import Command, github_commands, github_file
-from runner_process import run_to_end
+from runner_process import Ended, run_to_end
 
 BASH = ("bash", "--noprofile", "--norc", "-e", "-o", "pipefail")
 
 
-@dataclass
-class Done:
-    """What came of one step. `asked` and `seconds` are as in `runner_process.Ended`."""
+@dataclass(frozen=True)
+class Done(Ended):
+    """What came of one step."""
 
-    code: int
-    log: str
-    outputs: dict[str, str]
-    asked: float = 0.0
-    seconds: float = 0.0
-    signals: int = 0
+    outputs: dict[str, str] = field(default_factory=dict)
 
     @property
     def commands(self) -> list[Command]:
@@ -101,7 +96,7 @@ class Runner:
             for path in self._cached:
                 carry(self._kept(path), self.workspace / path)
         if uses not in self.actions:
-            self.steps[identity] = Done(0, f"(passed over: {uses})\n", {})
+            self.steps[identity] = Done(0, f"(passed over: {uses})\n")
             return
         path = self.actions[uses]
         action = yaml.safe_load((path / "action.yml").read_text("utf-8"))
@@ -121,7 +116,7 @@ class Runner:
         for name in [name for name in self.steps if name not in before]:
             self.steps[f"{identity}/{name}"] = self.steps.pop(name)
         worst = next((done.code for done in mine if done.code), 0)
-        self.steps[identity] = Done(worst, log, outputs)
+        self.steps[identity] = Done(worst, log, outputs=outputs)
         contexts["steps"][identity] = {"outputs": outputs}
 
     def _kept(self, path: str) -> Path:
@@ -173,7 +168,7 @@ class Runner:
         if added:
             self.environment["PATH"] = os.pathsep.join([*reversed(added), self.environment["PATH"]])
         outputs = github_file(files["GITHUB_OUTPUT"])
-        return Done(ended.code, ended.log, outputs, ended.asked, ended.seconds, ended.signals)
+        return Done(ended.code, ended.log, ended.asked, ended.seconds, ended.signals, outputs)
 
 
 class _Status(dict[str, str]):

@@ -331,6 +331,12 @@ class Moment:
     def arrived(self, log: str) -> bool:
         return "| ready" in log if self.group else self._created.is_set()
 
+    def cancel(self, job: Runner | Agent, folder: Path) -> None:
+        """Give the job, whose files lie in `folder`, a long build to be cancelled in."""
+        job.cancel_when, job.cancel_group = self.arrived, self.group
+        (folder / "images").mkdir()
+        (folder / "images" / "web.json").write_text(LONG)
+
 
 @pytest.fixture(params=["a customizer runs", "the machine is created"])
 def moment(azure: Azure, request: pytest.FixtureRequest) -> Moment:
@@ -346,9 +352,7 @@ def test_a_cancelled_action_has_sent_its_deletions_and_its_last_step_leaves_noth
     azure: Azure, moment: Moment, make_runner: Callable[[str], Runner]
 ) -> None:
     mine = make_runner("image")
-    mine.cancel_when, mine.cancel_group = moment.arrived, moment.group
-    (mine.workspace / "images").mkdir()
-    (mine.workspace / "images" / "web.json").write_text(LONG)
+    moment.cancel(mine, mine.workspace)
     job = yaml.safe_load(block("README.md", "jobs:"))["jobs"]["image"]
     assert mine.job(job["steps"], vars=azure.variables) == "cancelled", mine.log
     build, cleanup = (mine.steps[f"image/{name}"] for name in ("build", "cleanup"))
@@ -367,9 +371,7 @@ def test_a_cancelled_task_has_sent_its_deletions_and_its_last_handler_leaves_not
     azure: Azure, moment: Moment, make_agent: Callable[[str], Agent]
 ) -> None:
     mine = make_agent("image")
-    mine.cancel_when, mine.cancel_group = moment.arrived, moment.group
-    (mine.sources / "images").mkdir()
-    (mine.sources / "images" / "web.json").write_text(LONG)
+    moment.cancel(mine, mine.sources)
     (task, _) = yaml.safe_load(block("README.md", "steps:"))["steps"]
     ran = mine.run(task["inputs"])
     assert (ran.code, ran.signals, ran.result) == (0, 1, "Failed"), ran.log

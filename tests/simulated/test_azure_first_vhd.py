@@ -5,35 +5,18 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from armsim import Simulator
 from armsim.faults import Fault
 from armsim.problems import ArmError
 from azure_world import AzureWorld
 from command_line import CommandLine
-from sdk import Sdk
 
 from imagewright.core.result import RunState
 from imagewright.platforms.azure import names
 
 ACCOUNT = ".*/storageAccounts/[^/]*"
 VHD = {"distribute": [{"type": "VHD", "runOutputName": "vhd"}]}
-
-
-@pytest.fixture
-def world(simulator: Simulator, sdk: Sdk, tmp_path: Path) -> Iterator[AzureWorld]:
-    yield AzureWorld(simulator, tmp_path, sdk)
-    assert simulator.cloud.mistakes == []
-
-
-@pytest.fixture
-def line(simulator: Simulator, tmp_path: Path) -> Iterator[CommandLine]:
-    made = CommandLine(simulator, tmp_path)
-    yield made
-    made.close()
 
 
 def _accounts(world: AzureWorld) -> list[str]:

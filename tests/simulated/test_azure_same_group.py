@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
-import pytest
-from armsim import Simulator
 from armsim.faults import Fault
 from azure_world import AzureWorld
-from sdk import Sdk
 
 from imagewright.core.events import Event, Output
 from imagewright.core.plan import Plan
@@ -19,12 +14,6 @@ from imagewright.core.result import BuildResult, RunState
 
 HOLD = "echo here; until test -e /tmp/go-on; do sleep 0.05; done"
 SECONDS = 120
-
-
-@pytest.fixture
-def world(simulator: Simulator, sdk: Sdk, tmp_path: Path) -> Iterator[AzureWorld]:
-    yield AzureWorld(simulator, tmp_path, sdk)
-    assert simulator.cloud.mistakes == []
 
 
 class Other:
