@@ -17,8 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from imagewright.communicators.connection import Login
 from imagewright.communicators.keys import KeyPair, new_key_pair
+from imagewright.communicators.login import Login
 from imagewright.communicators.ssh import STRIDE, SshGuest
 from imagewright.core.actions import Inline, Reboot, Run, RunAs, Shell
 from imagewright.core.clock import Deadline, SystemClock

@@ -12,9 +12,10 @@ from imagewright.app.planned import planned
 from imagewright.app.platform import platform_of, prune_quietly
 from imagewright.app.results import refused, tell_result
 from imagewright.app.settings import fresh_build_id, home_of, limits_of, policy_of
+from imagewright.core.choices import Keep
 from imagewright.core.clock import Clock, Deadline, SystemClock
 from imagewright.core.errors import LeftBehindError
-from imagewright.core.events import BuildFinished, Emit, Event
+from imagewright.core.events import BuildFinished, Emit, Event, Level
 from imagewright.core.result import BuildResult, RunState
 
 if TYPE_CHECKING:
@@ -111,8 +112,9 @@ def _run(plan: Plan, order: Order, place: BuildDirectory, show: Redact, clock: C
             policy=policy_of(order.options),
             build_id=place.build_id,
         )
-        if result.state is not RunState.CANCELED:
-            prune_quietly(platform, limits_of(order.options), show)
+        if result.state is not RunState.CANCELED and policy_of(order.options).keep is not Keep.NONE:
+            level = Level.WARNING if result.failure is None else Level.DEBUG
+            prune_quietly(platform, limits_of(order.options), show, level)
         return show.masked(replace(result, log=str(place.log)))
 
 

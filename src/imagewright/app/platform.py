@@ -47,13 +47,13 @@ def cache_prune(options: Options, show: Emit) -> tuple[Kept, ...]:
         return tuple(platform.cache.prune(limits_of(options)))
 
 
-def prune_quietly(platform: Platform, limits: CacheLimits, show: Emit) -> None:
-    """After a build; a cache that cannot be pruned does not make it a failure."""
+def prune_quietly(platform: Platform, limits: CacheLimits, show: Emit, level: Level) -> None:
+    """After a build; a cache that cannot be pruned does not make it a failure, and is told at `level`."""
     try:
         for kept in platform.cache.prune(limits):
             show(Note(f"checkpoint {kept.key[:12]} ({kept.note}) was over the cache's limits", Level.DEBUG))
     except (ImagewrightError, OSError) as error:
-        show(Note(f"the cache could not be pruned: {error}", Level.WARNING, getattr(error, "hint", "")))
+        show(Note(f"the cache could not be pruned: {error}", level, getattr(error, "hint", "")))
 
 
 def doctor(options: Options) -> tuple[Check, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from imagewright.communicators.connection import Login
+from imagewright.communicators.login import Login
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,10 @@ import logging
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 import paramiko
 
+from imagewright.communicators.login import Login
 from imagewright.core.clock import MOMENT, Deadline
 from imagewright.core.errors import BuildTimeoutError, PlatformError
 from imagewright.engine.waiting import backoff, poll
@@ -24,17 +24,6 @@ ATTEMPT_SECONDS = 10.0
 KEEPALIVE_SECONDS = 15
 RECONNECT_SECONDS = 900.0
 """A reboot in between may take minutes under emulation."""
-
-
-@dataclass(frozen=True, slots=True)
-class Login:
-    """Where and as whom. `host_key` is an OpenSSH public key line (`ssh-ed25519 AAAA…`), `private_key` is PEM."""
-
-    host: str
-    port: int
-    user: str
-    private_key: str
-    host_key: str
 
 
 class DisconnectedError(Exception):

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import paramiko
 
-from imagewright.communicators.connection import Connection, DisconnectedError, Login
+from imagewright.communicators.connection import Connection, DisconnectedError
 from imagewright.communicators.lines import LONGEST, Lines
+from imagewright.communicators.login import Login
 from imagewright.communicators.scripts import prepare
 from imagewright.core.actions import InstallUpdates, Reboot, Run
 from imagewright.core.clock import Deadline

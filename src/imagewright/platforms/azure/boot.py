@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from imagewright.communicators.ssh import SshGuest
 from imagewright.core.choices import Reach
 from imagewright.core.clock import Clock, Deadline, fresh_name
 from imagewright.core.disk import Disk
@@ -30,6 +30,9 @@ from imagewright.platforms.azure.states import State
 from imagewright.platforms.azure.storage import Storage
 from imagewright.platforms.azure.vm_body import Start, Wishes
 from imagewright.platforms.azure.watched import Watched
+
+if TYPE_CHECKING:
+    from imagewright.communicators.ssh import SshGuest
 
 BOOT_SECONDS = 20 * 60.0
 SSH_SECONDS = 180.0
@@ -314,6 +317,8 @@ class Boot:
         owner: Owner, deadline: Deadline,
     ) -> Guest:  # fmt: skip
         if reach is not Reach.AGENT:
+            from imagewright.communicators.ssh import SshGuest  # takes its time, which there is while Azure boots
+
             guest = SshGuest(keys.login(interface.host), pulse.check, self._emit)
             try:
                 self._connect(guest, SSH_SECONDS if reach is Reach.SSH else AUTO_SECONDS, pulse, deadline)

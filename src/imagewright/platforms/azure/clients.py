@@ -8,7 +8,7 @@ from __future__ import annotations
 import gc
 import threading
 from collections.abc import Callable
-from functools import cached_property
+from functools import cache, cached_property
 from importlib import import_module
 from typing import Any
 
@@ -134,11 +134,14 @@ class Clients:
                 self.credential.close()
 
 
+@cache
 def _import_all() -> None:
-    """Without looking for garbage among the thousands of classes, which is a third of the time."""
+    """Without looking for garbage among the thousands of classes, which is a third of the time, and never again: that
+    would be a third of a second when the process ends."""
     gc.disable()
     try:
         for module in MODULES:
             import_module(module)
+        gc.freeze()
     finally:
         gc.enable()

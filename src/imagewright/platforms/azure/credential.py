@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,6 +21,8 @@ from imagewright.core.credential import (
 from imagewright.core.errors import AuthenticationError
 from imagewright.core.secret import Secret
 from imagewright.platforms.azure.clouds import Cloud
+
+logging.getLogger("azure").addHandler(logging.NullHandler())  # what goes wrong is in our errors
 
 CLI_SECONDS = 60
 """`az` is slow to start on runners; azure-identity gives it ten seconds by default."""

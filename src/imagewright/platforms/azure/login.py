@@ -6,8 +6,8 @@ import base64
 import json
 from dataclasses import dataclass
 
-from imagewright.communicators.connection import Login
 from imagewright.communicators.keys import KeyPair, new_key_pair
+from imagewright.communicators.login import Login
 
 USER = "imagewright"
 KEY_COMMENT = "imagewright-build"

@@ -24,7 +24,7 @@ ALL_METHODS = frozenset({"HEAD", "GET", "PUT", "PATCH", "POST", "DELETE", "OPTIO
 
 
 def quick_then_slow(
-    first: float = 0.2, factor: float = 1.35, soon: float = 2.5, late: float = 15.0
+    first: float = 0.2, factor: float = 1.35, soon: float = 1.5, late: float = 15.0
 ) -> Iterator[float]:
     """Seconds between looks: growing to `soon`; after half a minute of waiting growing on to `late`."""
     seconds, waited = first, 0.0

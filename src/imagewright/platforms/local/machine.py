@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from imagewright.communicators.by_hand import ByHand
-from imagewright.communicators.connection import Login
 from imagewright.communicators.keys import KeyPair
+from imagewright.communicators.login import Login
 from imagewright.communicators.ssh import SshGuest
 from imagewright.core.clock import Clock, Deadline
 from imagewright.core.disk import Disk
