@@ -22,7 +22,7 @@ from imagewright.communicators.login import Login
 from imagewright.communicators.ssh import STRIDE, SshGuest
 from imagewright.core.actions import Inline, Reboot, Run, RunAs, Shell
 from imagewright.core.clock import Deadline, SystemClock
-from imagewright.core.errors import BuildTimeoutError, CancelledError, PlatformError
+from imagewright.core.errors import BuildTimeoutError, CancelledError, FetchError, PlatformError
 from imagewright.core.events import Emit, Event, Progress, Stream
 from imagewright.engine import deprovision
 
@@ -309,6 +309,13 @@ def test_an_upload_that_is_refused_says_what_the_guest_said(tmp_path: Path, size
         with pytest.raises(PlatformError, match=r"closed/file could not be written on the guest: .*denied") as caught:
             guest.upload(bytes(size), str(closed / "file"), 0o644, soon())
         assert "upload to /tmp" in caught.value.hint
+
+
+def test_a_file_that_cannot_be_read_is_not_the_fault_of_the_connection(guest: SshGuest, tmp_path: Path) -> None:
+    with pytest.raises(FetchError, match="gone could not be read: No such file"):
+        guest.upload(tmp_path / "gone", str(tmp_path / "file"), 0o644, soon())
+    assert not (tmp_path / "file").exists()
+    assert guest.ask("echo there", soon()) == (0, "there")
 
 
 def test_an_upload_into_a_directory_that_is_not_there(guest: SshGuest, tmp_path: Path) -> None:

@@ -219,6 +219,9 @@ class MemoryPlatform:
     def using(self, keys: Sequence[str]) -> Iterator[None]:
         yield
 
+    def place_of(self, target: VhdTarget, plan: Plan) -> str:
+        return f"{self._settings.output}/{target.run_output_name}.vhd"
+
     def publish(
         self, disk: Disk, target: Target, source: ExactSource, plan: Plan, owner: Owner, deadline: Deadline
     ) -> RunOutput:
@@ -226,7 +229,7 @@ class MemoryPlatform:
             raise DistributionError(f"{target.run_output_name} cannot be written", hint="try another place")
         match target:
             case VhdTarget():
-                file = self._settings.output / f"{target.run_output_name}.vhd"
+                file = Path(self.place_of(target, plan))
                 file.parent.mkdir(parents=True, exist_ok=True)
                 file.write_text(disk.location)
                 return RunOutput(target.run_output_name, artifact_uri=str(file))

@@ -85,7 +85,7 @@ def test_exit_codes_uploads_and_reboots(world: AzureWorld) -> None:
 def test_a_guest_that_cannot_be_reached_is_driven_through_its_agent(
     world: AzureWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("imagewright.platforms.azure.boot.AUTO_SECONDS", 2.0)
+    monkeypatch.setattr("imagewright.platforms.azure.way.AUTO_SECONDS", 2.0)
     result = world.build(world.plan("echo hello"), agent_address="203.0.113.9")
     assert result.state is RunState.SUCCEEDED, result.failure
     assert any("through the VM agent" in note for note in world.notes)

@@ -7,9 +7,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from imagewright.app.order import Order
-from imagewright.app.settings import with_whereabouts
+from imagewright.app.settings import home_of, settings_of, with_whereabouts, writer
+from imagewright.core.clock import SystemClock
 from imagewright.core.errors import OptionsError, TemplateError
 from imagewright.core.events import Diagnosed
+from imagewright.core.unknown import UNKNOWN_LOCATION
 from imagewright.options import Options
 
 if TYPE_CHECKING:
@@ -22,11 +24,27 @@ if TYPE_CHECKING:
 
 def planned(order: Order, show: Redact) -> Plan:
     """The one plan that the order speaks of. `show` learns the secrets of the template, also of a wrong one."""
-    chosen, warnings = _compiled(order, show.learn)
+    chosen, warnings = _located(order, show.learn)
     for warning in warnings:
         show(Diagnosed(warning))
     chosen = _overridden(chosen, order.options)
     return order.prepare(chosen) if order.prepare else chosen
+
+
+def _located(order: Order, learn: Callable[[Mask], None]) -> tuple[Plan, tuple[Diagnostic, ...]]:
+    """Whoever writes the targets is asked for the location of the resource group, if a template cannot do without."""
+    from imagewright.platforms import locator
+
+    options = order.options
+    try:
+        return _compiled(order, learn)
+    except TemplateError as error:
+        asked = any(found.code == UNKNOWN_LOCATION for found in error.diagnostics)
+        find = locator(writer(options)) if asked and options.resource_group else None
+        if find is None:
+            raise
+    location = find(settings_of(options, home_of(options) / "builds", order.sign_in), SystemClock())
+    return _compiled(replace(order, options=replace(options, location=location)), learn)
 
 
 def _compiled(order: Order, learn: Callable[[Mask], None]) -> tuple[Plan, tuple[Diagnostic, ...]]:

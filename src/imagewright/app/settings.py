@@ -46,14 +46,18 @@ def with_whereabouts(options: Options) -> Options:
     """With the subscription, group and location that the platform takes where the options name none."""
     from imagewright.platforms import entry
 
-    written_by = PUBLISHER if options.publish_to_azure else options.platform
-    default = entry(written_by).whereabouts
+    default = entry(writer(options)).whereabouts
     return replace(
         options,
         subscription=options.subscription or default.subscription_id,
         resource_group=options.resource_group or default.resource_group,
         location=options.location or default.location,
     )
+
+
+def writer(options: Options) -> str:
+    """The platform that writes the targets."""
+    return PUBLISHER if options.publish_to_azure else options.platform
 
 
 def settings_of(options: Options, work: Path, sign_in: SignIn | None = None) -> Settings:

@@ -8,6 +8,7 @@ import selectors
 import shlex
 from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 import paramiko
 
@@ -17,7 +18,7 @@ from imagewright.communicators.login import Login
 from imagewright.communicators.scripts import prepare
 from imagewright.core.actions import InstallUpdates, Reboot, Run
 from imagewright.core.clock import Deadline
-from imagewright.core.errors import GuestError, PlatformError
+from imagewright.core.errors import FetchError, GuestError, PlatformError
 from imagewright.core.events import Emit, Progress, Stream
 from imagewright.core.ports import OutputSink
 from imagewright.engine.waiting import backoff, poll
@@ -171,18 +172,17 @@ class SshGuest:
             )
 
     def _feed(self, command: str, content: bytes | Path, deadline: Deadline, what: str) -> tuple[int, str]:
-        with self._connection.session(command, deadline) as channel:
+        with _opened(content) as source, self._connection.session(command, deadline) as channel:
             channel.settimeout(max(1.0, min(120.0, deadline.remaining())))
-            with content.open("rb") if isinstance(content, Path) else io.BytesIO(content) as source:
-                total, sent = source.seek(0, io.SEEK_END), 0
-                source.seek(0)
-                while chunk := source.read(CHUNK):
-                    deadline.check()
-                    if not _sent(channel, chunk):
-                        break
-                    sent += len(chunk)
-                    if sent % STRIDE == 0 or sent == total > STRIDE:
-                        self._emit(Progress(what, sent, total))
+            total, sent = source.seek(0, io.SEEK_END), 0
+            source.seek(0)
+            while chunk := source.read(CHUNK):
+                deadline.check()
+                if not _sent(channel, chunk):
+                    break
+                sent += len(chunk)
+                if sent % STRIDE == 0 or sent == total > STRIDE:
+                    self._emit(Progress(what, sent, total))
             channel.shutdown_write()
             said = channel.makefile_stderr("rb").read(LONGEST).decode("utf-8", "replace").strip()
             code = channel.recv_exit_status()
@@ -190,6 +190,16 @@ class SshGuest:
                 deadline.check()
                 raise DisconnectedError("the channel was closed without an exit status")
             return code, said
+
+
+def _opened(content: bytes | Path) -> BinaryIO:
+    """Opened before anything is sent: that it cannot be is not the connection's fault."""
+    try:
+        return content.open("rb") if isinstance(content, Path) else io.BytesIO(content)
+    except OSError as error:
+        raise FetchError(
+            f"{content!s} could not be read: {error.strerror}", hint="check the file, and build again"
+        ) from error
 
 
 def _sent(channel: paramiko.Channel, chunk: bytes) -> bool:

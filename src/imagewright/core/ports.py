@@ -17,7 +17,7 @@ from imagewright.core.disk import Disk
 from imagewright.core.errors import Diagnostic
 from imagewright.core.events import Stream
 from imagewright.core.ownership import Owned, Owner
-from imagewright.core.plan import ExactSource, MachineSpec, Plan, Source, Target
+from imagewright.core.plan import ExactSource, MachineSpec, Plan, Source, Target, VhdTarget
 from imagewright.core.result import RunOutput
 
 OutputSink = Callable[[str, Stream], None]
@@ -164,6 +164,10 @@ class Platform(Protocol):
         """While this is held, nobody prunes these checkpoints."""
         ...
 
+    def place_of(self, target: VhdTarget, plan: Plan) -> str:
+        """Where a VHD without a `uri` will be written, for people. Asks nobody."""
+        ...
+
     def publish(
         self, disk: Disk, target: Target, source: ExactSource, plan: Plan, owner: Owner, deadline: Deadline
     ) -> RunOutput:
@@ -189,6 +193,8 @@ class Publisher(Protocol):
     def admit(self, source: ExactSource, plan: Plan, deadline: Deadline) -> None:
         """Look at each target. Raises DistributionError where an image of `source` could not be written."""
         ...
+
+    def place_of(self, target: VhdTarget, plan: Plan) -> str: ...
 
     def publish(
         self, disk: Disk, target: Target, source: ExactSource, plan: Plan, owner: Owner, deadline: Deadline

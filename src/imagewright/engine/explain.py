@@ -79,7 +79,7 @@ def explain(
         ),
         finish=tuple(step.name for step in (*finish.optimizers, finish.deprovision)),
         validators=tuple(step.name for step in plan.validation.steps),
-        targets=tuple(_target(target) for target in plan.targets),
+        targets=tuple(_target(target, plan, platform) for target in plan.targets),
         resumes_after=resumes,
         disk_is_kept=kept,
         timeout=plan.timeout,
@@ -94,7 +94,7 @@ def _resumes_after(keys: Chain, platform: Platform, policy: CachePolicy) -> int 
     return next((done for done in behind if platform.cache.has(keys.keys[done])), None)
 
 
-def _target(target: Target) -> TargetReport:
+def _target(target: Target, plan: Plan, platform: Platform) -> TargetReport:
     match target:
         case ManagedImageTarget():
             return TargetReport(target.run_output_name, "ManagedImage", target.image_id)
@@ -102,7 +102,8 @@ def _target(target: Target) -> TargetReport:
             destination = f"{target.gallery_image_id} ({_asked(target.versioning)})"
             return TargetReport(target.run_output_name, "SharedImage", destination)
         case VhdTarget():
-            return TargetReport(target.run_output_name, "VHD", bare(target.uri) or "the platform's own place")
+            where = bare(target.uri) or platform.place_of(target, plan)
+            return TargetReport(target.run_output_name, "VHD", where)
 
 
 def _asked(versioning: Versioning) -> str:

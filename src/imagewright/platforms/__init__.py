@@ -42,6 +42,8 @@ class Settings:
 
 
 Factory = Callable[[Settings, Emit, Clock], Platform]
+Locator = Callable[[Settings, Clock], str]
+"""Says where the resource group of the settings is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,8 @@ class Entry:
 
     `create` is its Factory, `checks` what `doctor` asks, `strays` finds what earlier builds left behind without their
     ledgers, `""` where nobody can. `worth_seconds`: what a checkpoint must save before it is worth keeping.
-    `whereabouts` are taken where there are none and the options name none.
+    `whereabouts` are taken where there are none and the options name none; `location` is a Locator, `""` where
+    there is nobody to ask.
     """
 
     create: str
@@ -67,6 +70,7 @@ class Entry:
     strays: str = ""
     worth_seconds: float = WORTH_SECONDS
     whereabouts: Whereabouts = Whereabouts()
+    location: str = ""
 
 
 PLATFORMS: dict[str, Entry] = {
@@ -75,6 +79,7 @@ PLATFORMS: dict[str, Entry] = {
         checks="imagewright.platforms.azure.doctor:checks",
         strays="imagewright.platforms.azure.strays:find",
         worth_seconds=60.0,
+        location="imagewright.platforms.azure.location:location",
     ),
     "local": Entry(
         create="imagewright.platforms.local:create",
@@ -96,6 +101,12 @@ def publisher(name: str, settings: Settings, emit: Emit, clock: Clock) -> Publis
     if not isinstance(made, Publisher):
         raise OptionsError(f"the platform `{name}` cannot publish what another one built")
     return made
+
+
+def locator(name: str) -> Locator | None:
+    """Who can say where a resource group of the platform `name` is; None where nobody can."""
+    named = entry(name).location
+    return find(named) if named else None
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from imagewright.core.clock import Deadline
 from imagewright.core.disk import Disk
 from imagewright.core.errors import Diagnostic
 from imagewright.core.ownership import Owned, Owner
-from imagewright.core.plan import ExactSource, MachineSpec, Plan, Source, Target
+from imagewright.core.plan import ExactSource, MachineSpec, Plan, Source, Target, VhdTarget
 from imagewright.core.ports import Begins, Cache, Closes, Machine, Platform, Publisher, Remembers
 from imagewright.core.result import RunOutput
 
@@ -53,6 +53,9 @@ class Elsewhere:
 
     def using(self, keys: Sequence[str]) -> AbstractContextManager[None]:
         return self._builder.using(keys)
+
+    def place_of(self, target: VhdTarget, plan: Plan) -> str:
+        return self._publisher.place_of(target, plan)
 
     def publish(
         self, disk: Disk, target: Target, source: ExactSource, plan: Plan, owner: Owner, deadline: Deadline

@@ -327,7 +327,7 @@ class Template:
             case Unknown():
                 if value != REPORTED:
                     self.session.report.unknown(
-                        "unknown-value", f"this cannot be known here: {value.reason}", origin, value.hint
+                        value.code, f"this cannot be known here: {value.reason}", origin, value.hint
                     )
                 return REPORTED
             case list():

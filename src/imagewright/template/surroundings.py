@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from imagewright.core.unknown import Unknown
+from imagewright.core.unknown import UNKNOWN_LOCATION, Unknown
 from imagewright.template.context import ArmContext
 from imagewright.template.values import Value, text, wrong
 
 NO_SUBSCRIPTION = Unknown("the subscription is not known", "give it with --subscription")
 NO_GROUP = Unknown("the resource group is not known", "give it with --resource-group")
-NO_LOCATION = Unknown("the location of the resource group is not known", "give it with --location")
+NO_LOCATION = Unknown("the location of the resource group is not known", "give it with --location", UNKNOWN_LOCATION)
 
 
 def _subscription(context: ArmContext) -> Value | Unknown:

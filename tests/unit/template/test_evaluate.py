@@ -422,6 +422,6 @@ def test_copy_loops_in_copy_loops_are_too_expensive_and_that_is_said_once(where:
 def test_what_depends_on_the_place_names_the_option_that_gives_it(expression: str, option: str) -> None:
     with pytest.raises(TemplateError) as refused:
         plans("t.json", text=deployment({"tags": {"x": expression}}), context=ArmContext())
-    assert [each.hint for each in refused.value.diagnostics if each.code == "unknown-value"] == [
+    assert [each.hint for each in refused.value.diagnostics if each.code.startswith("unknown-")] == [
         f"give it with {option}"
     ]

@@ -207,12 +207,19 @@ def test_what_is_wrong_is_reported_once_and_becomes_unknown(text: str, code: str
     assert message in found.message
 
 
-@pytest.mark.parametrize("text", ["[subscription().id]", "[resourceId('N.S/a', 'x')]", "[resourceGroup().location]"])
-def test_without_a_context_these_are_unknown(text: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("[subscription().id]", "unknown-value"),
+        ("[resourceId('N.S/a', 'x')]", "unknown-value"),
+        ("[resourceGroup().location]", "unknown-location"),
+    ],
+)
+def test_without_a_context_these_are_unknown(text: str, code: str) -> None:
     value, report = evaluate(text, context=ArmContext())
 
     assert isinstance(value, Unknown)
-    assert [found.code for found in report.diagnostics()] == ["unknown-value"]
+    assert [found.code for found in report.diagnostics()] == [code]
 
 
 ARGUMENTS = st.recursive(

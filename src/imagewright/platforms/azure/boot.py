@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from imagewright.core.choices import Reach
 from imagewright.core.clock import Clock, Deadline, fresh_name
 from imagewright.core.disk import Disk
-from imagewright.core.errors import BuildTimeoutError, PlatformError, QuotaError
+from imagewright.core.errors import PlatformError, QuotaError
 from imagewright.core.events import Emit, Level, Note
 from imagewright.core.ownership import Owner
 from imagewright.core.plan import ExactSource, Plan
 from imagewright.core.ports import Guest
 from imagewright.core.secret import Secret
-from imagewright.platforms.azure import errors, network, run_command, temporary_image, vm_body
-from imagewright.platforms.azure.agent_guest import AgentGuest
+from imagewright.platforms.azure import errors, run_command, temporary_image, vm_body
 from imagewright.platforms.azure.arm import Arm, Json, together
 from imagewright.platforms.azure.checkpoints import Checkpoints
 from imagewright.platforms.azure.choices import AzureChoices
@@ -30,16 +28,9 @@ from imagewright.platforms.azure.states import State
 from imagewright.platforms.azure.storage import Storage
 from imagewright.platforms.azure.vm_body import Start, Wishes
 from imagewright.platforms.azure.watched import Watched
-
-if TYPE_CHECKING:
-    from imagewright.communicators.ssh import SshGuest
+from imagewright.platforms.azure.way import Way
 
 BOOT_SECONDS = 20 * 60.0
-SSH_SECONDS = 180.0
-"""How long a machine that Azure says is running may stay silent before it counts as out of reach."""
-
-AUTO_SECONDS = 45.0
-"""The same where there is another way: what Azure says is there has been provisioned, its SSH server too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +53,7 @@ class Boot:
         self,
         arm: Arm,
         choices: AzureChoices,
+        way: Way,
         storage: Storage,
         store: Checkpoints,
         work: Path,
@@ -72,6 +64,7 @@ class Boot:
     ) -> None:
         self._arm = arm
         self._choices = choices
+        self._way = way
         self._storage = storage
         self._store = store
         self._work = work
@@ -79,8 +72,6 @@ class Boot:
         self._clock = clock
         self._captured = captured
         self._validated = validated
-        self._address: str | None = None
-        self._silent = False
 
     # --- what a machine starts from ---
 
@@ -169,7 +160,7 @@ class Boot:
             "the image needs the Azure agent and cloud-init",
             PlatformError,
         )
-        return self._first_that_can(facts, start, self._reach(plan, within), plan, place, tries, owner, within)
+        return self._first_that_can(facts, start, self._way.reach(plan, within), plan, place, tries, owner, within)
 
     def _first_that_can(
         self, facts: Facts, start: StartIn, reach: Reach, plan: Plan, place: Place, tries: Sequence[Candidate],
@@ -183,7 +174,7 @@ class Boot:
             name, zone = label if number == 1 else f"{label}-{number}", candidate.zone
             self._emit(Note(f"booting {_shown(facts.source)} on {candidate} in {place.location}"))
             interface, made = together(
-                lambda name=name: self._interface(plan, place, name, reach, deadline),  # type: ignore[misc]
+                lambda name=name: self._way.interface(plan, place, name, reach, deadline),  # type: ignore[misc]
                 lambda zone=zone: ready.get(zone) or start(zone, deadline),  # type: ignore[misc]
             )
             if not isinstance(interface, Interface) or not isinstance(made, Start):
@@ -228,7 +219,10 @@ class Boot:
         if start.image is None:
             pulse.created()
             self._admit(place, name, keys, deadline)
-        reached = self._guest(place, name, keys, interface, reach, pulse, plan, owner, deadline)
+        reached = self._way.guest(
+            place, name, keys, interface.host, reach, pulse,
+            lambda: self._storage.staging(place, plan, owner, deadline), deadline,
+        )  # fmt: skip
         guest = Watched(reached, pulse.look)
         _wait_for_cloud_init(guest, deadline)
         disks = (
@@ -268,91 +262,6 @@ class Boot:
         """A disk that is attached is not provisioned: the VM agent puts our keys in."""
         script = run_command.Script(keys.admit_script(), (Secret("HOST_KEY", keys.host_secret()),))
         run_command.run(self._arm, place, name, "iw-admit", script, deadline)
-
-    # --- the way to the guest ---
-
-    def _reach(self, plan: Plan, deadline: Deadline) -> Reach:
-        """How the guest will be reached; AUTO means SSH first, then the agent."""
-        if self._choices.reach is not Reach.AUTO:
-            return self._choices.reach
-        if self._silent or (self._choices.private and not plan.machine.subnet_id):
-            return Reach.AGENT
-        if plan.machine.subnet_id:
-            return Reach.AUTO
-        if not self._own_address(deadline):
-            self._emit(
-                Note(
-                    "this agent's public address is not known: the guest is driven through the VM agent",
-                    hint="give it with --agent-address to use SSH, which is faster",
-                )
-            )
-            return Reach.AGENT
-        return Reach.AUTO
-
-    def find_address(self, plan: Plan, deadline: Deadline) -> None:
-        """Find out early, where it will be wanted, at which address Azure sees this agent."""
-        if self._choices.reach is not Reach.AGENT and not self._choices.private and not plan.machine.subnet_id:
-            self._own_address(deadline)
-
-    def _own_address(self, deadline: Deadline) -> str:
-        """Asked for once: it does not change during a build."""
-        if self._address is None:
-            self._address = network.agent_address(self._choices.agent_address, deadline)
-        return self._address
-
-    def _interface(self, plan: Plan, place: Place, label: str, reach: Reach, deadline: Deadline) -> Interface:
-        if plan.machine.subnet_id:
-            return network.in_subnet(self._arm, place, label, plan.machine.subnet_id, deadline)
-        admitted = ""
-        if reach is not Reach.AGENT and not self._choices.private:
-            admitted = self._own_address(deadline)
-            if not admitted:
-                raise PlatformError(
-                    "this agent's public address could not be found out", hint="give it with --agent-address"
-                )
-        return network.own_network(self._arm, place, label, admitted, deadline)
-
-    def _guest(
-        self, place: Place, name: str, keys: Keys, interface: Interface, reach: Reach, pulse: Pulse, plan: Plan,
-        owner: Owner, deadline: Deadline,
-    ) -> Guest:  # fmt: skip
-        if reach is not Reach.AGENT:
-            from imagewright.communicators.ssh import SshGuest  # takes its time, which there is while Azure boots
-
-            guest = SshGuest(keys.login(interface.host), pulse.check, self._emit)
-            try:
-                self._connect(guest, SSH_SECONDS if reach is Reach.SSH else AUTO_SECONDS, pulse, deadline)
-                return guest
-            except (PlatformError, BuildTimeoutError) as error:
-                if not isinstance(error, _SilentError):
-                    raise
-                if reach is Reach.SSH or deadline.passed():
-                    raise PlatformError(error.message, hint=error.hint) from error
-                self._silent = True
-                self._emit(Note(f"{error.message}: the guest is driven through the VM agent", Level.WARNING))
-        pulse.created()
-        return AgentGuest(self._arm, place, name, self._storage.staging(place, plan, owner, deadline), pulse)
-
-    def _connect(self, guest: SshGuest, seconds: float, pulse: Pulse, deadline: Deadline) -> None:
-        """The guest may answer before Azure says that it is there; when Azure has said so, it has to answer soon."""
-        while pulse.creation is not None:
-            try:
-                guest.connect(deadline.sooner(5.0, "the first connection", error=_SilentError))
-                return
-            except _SilentError:
-                pulse.check()
-        guest.connect(
-            deadline.sooner(
-                seconds,
-                "the guest's SSH server",
-                "does a firewall stand between? --reach agent needs no open port",
-                _SilentError,
-            )
-        )
-
-
-class _SilentError(PlatformError):
-    """Nobody answers at the guest's port."""
 
 
 def _wait_for_cloud_init(guest: Guest, deadline: Deadline) -> None:

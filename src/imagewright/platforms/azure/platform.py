@@ -52,6 +52,7 @@ from imagewright.platforms.azure.snapshots import Snapshots
 from imagewright.platforms.azure.sources import region
 from imagewright.platforms.azure.staging_group import StagingGroup
 from imagewright.platforms.azure.storage import Storage
+from imagewright.platforms.azure.way import Way
 
 WINDOWS = ("PowerShell", "WindowsRestart", "WindowsUpdate")
 
@@ -104,10 +105,14 @@ class AzurePlatform:
         return Storage(self._arm, self._choices, self._clock)
 
     @cached_property
+    def _way(self) -> Way:
+        return Way(self._arm, self._choices, self._emit)
+
+    @cached_property
     def _boot(self) -> Boot:
         return Boot(
-            self._arm, self._choices, self._storage, self.cache, self._settings.work, self._emit, self._clock,
-            self._captured, self._validated,
+            self._arm, self._choices, self._way, self._storage, self.cache, self._settings.work, self._emit,
+            self._clock, self._captured, self._validated,
         )  # fmt: skip
 
     # --- before anything is created ---
@@ -127,7 +132,7 @@ class AzurePlatform:
                 )  # fmt: skip
 
     def check_targets(self, plan: Plan) -> Iterable[Diagnostic]:
-        """Satisfies core.ports.Publisher, with `admit`, `publish` and `delete`."""
+        """Satisfies core.ports.Publisher, with `admit`, `place_of`, `publish` and `delete`."""
         self._location = plan.machine.location or self._settings.location
         self._arm.clients.warm()
         if not plan.machine.location:
@@ -150,7 +155,7 @@ class AzurePlatform:
         together(
             lambda: found.append(sources.resolve(source, plan.machine.location, self._arm, deadline)),
             lambda: offered.append(preflight.offers(plan.machine.location, possible, self._arm, deadline)),
-            lambda: self._boot.find_address(plan, deadline),
+            lambda: self._way.find_address(plan, deadline),
         )
         exact = found[0]
         if exact.os_type is not OsType.LINUX:
@@ -238,6 +243,9 @@ class AzurePlatform:
 
     def using(self, keys: Sequence[str]) -> AbstractContextManager[None]:
         return self.cache.using(keys)
+
+    def place_of(self, target: VhdTarget, plan: Plan) -> str:
+        return f"a storage account in the resource group {plan.azure.resource_group}"
 
     def publish(
         self, disk: Disk, target: Target, source: ExactSource, plan: Plan, owner: Owner, deadline: Deadline

@@ -17,7 +17,7 @@ from imagewright.core.disk import Disk
 from imagewright.core.errors import CancelledError, Diagnostic, PlatformError, Severity
 from imagewright.core.events import Emit, Level, Note
 from imagewright.core.ownership import Owned, Owner
-from imagewright.core.plan import ExactSource, Generation, MachineSpec, OsType, Plan, Source, Target
+from imagewright.core.plan import ExactSource, Generation, MachineSpec, OsType, Plan, Source, Target, VhdTarget
 from imagewright.core.ports import KeptKind
 from imagewright.core.result import RunOutput
 from imagewright.platforms import Settings
@@ -33,7 +33,7 @@ from imagewright.platforms.local.host import FREE_SPACE, HostError, on_host
 from imagewright.platforms.local.image_store import DIRECTORY
 from imagewright.platforms.local.machine import CARRIED, Frame, LocalMachine, active, disk_of
 from imagewright.platforms.local.memory import Memory
-from imagewright.platforms.local.targets import LocalTargets, check_targets
+from imagewright.platforms.local.targets import LocalTargets, check_targets, own_place
 
 QEMU = "qemu-system-x86_64"
 MEMORY_MIB = 2048
@@ -307,6 +307,9 @@ class LocalPlatform:
     def _settle(self) -> None:
         for note, error in self.cache.settle():
             self._emit(Note(f"the checkpoint `{note}` was not kept: {error}", Level.WARNING, FREE_SPACE))
+
+    def place_of(self, target: VhdTarget, plan: Plan) -> str:
+        return str(own_place(target, self._settings.output))
 
     def publish(
         self, disk: Disk, target: Target, source: ExactSource, plan: Plan, owner: Owner, deadline: Deadline

@@ -161,7 +161,12 @@ def _place(target: VhdTarget, output: Path) -> Path:
             f"{target.run_output_name}: the local platform does not write to {shown(target.uri)}",
             hint="leave `uri` out (the VHD then goes to the output folder), or use the Azure platform",
         )
-    return local_path(target.uri) if target.uri else output / f"{target.run_output_name}.vhd"
+    return local_path(target.uri) if target.uri else own_place(target, output)
+
+
+def own_place(target: VhdTarget, output: Path) -> Path:
+    """Where it is written when it says nothing of that."""
+    return output / f"{target.run_output_name}.vhd"
 
 
 def _writable(directory: Path) -> bool:
