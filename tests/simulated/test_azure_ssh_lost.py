@@ -128,7 +128,7 @@ def _running(simulator: Simulator) -> list[Machine]:
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("imagewright.communicators.connection.RECONNECT_SECONDS", 2.0)
     for name in ("SSH_SECONDS", "AUTO_SECONDS"):
-        monkeypatch.setattr(f"imagewright.platforms.azure.boot.{name}", 2.0)
+        monkeypatch.setattr(f"imagewright.platforms.azure.way.{name}", 2.0)
 
 
 @pytest.mark.parametrize(("name", "back"), CASES, ids=[f"{name}{', back' * back}" for name, back in CASES])
