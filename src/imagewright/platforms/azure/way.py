@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from imagewright.core.choices import Reach
 from imagewright.core.clock import Deadline
-from imagewright.core.errors import BuildTimeoutError, PlatformError
+from imagewright.core.errors import PlatformError
 from imagewright.core.events import Emit, Level, Note
 from imagewright.core.plan import Plan
 from imagewright.core.ports import Guest
@@ -95,9 +95,7 @@ class Way:
             try:
                 _connect(guest, SSH_SECONDS if reach is Reach.SSH else AUTO_SECONDS, pulse, deadline)
                 return guest
-            except (PlatformError, BuildTimeoutError) as error:
-                if not isinstance(error, _SilentError):
-                    raise
+            except _SilentError as error:
                 if reach is Reach.SSH or deadline.passed():
                     raise PlatformError(error.message, hint=error.hint) from error
                 self._silent = True
