@@ -58,8 +58,9 @@ def test_generation_1_with_a_grown_disk_a_data_disk_and_optimization(
 ) -> None:
     path = template(
         f"echo {unique}",
-        "test ! -d /sys/firmware/efi\nlsblk -bdno SIZE /dev/sda /dev/sdb\ndf -B1G --output=size / | tail -n 1",
-        "sudo mkfs.ext4 -q /dev/sdb\nsudo mount /dev/sdb /mnt\necho data | sudo tee /mnt/file",
+        "test ! -d /sys/firmware/efi\ncd /dev/disk/azure\nlsblk -bdno SIZE root scsi1/lun0\n"
+        "test root -ef /dev/$(lsblk -no PKNAME $(findmnt -no SOURCE /))\ntest root-part1 -ef $(readlink -f root)1",
+        "cd /dev/disk/azure/scsi1\nsudo mkfs.ext4 -q lun0\nsudo mount lun0 /mnt\necho data | sudo tee /mnt/file",
         name="first",
         source={
             "type": "PlatformImage",

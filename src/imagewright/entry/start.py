@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import sys
@@ -40,10 +41,21 @@ def pipeline(runner: str, *arguments: str) -> int:
 
 
 def answer_signals() -> None:
-    """Before `entry/signals.py` takes over, and after it, there is nothing to clean up: the process ends at once."""
+    """Before `entry/signals.py` takes over, and after it, there is nothing to clean up: the process ends at once.
+
+    Python, at its very end, puts back the handlers that it found: without more, a signal then would replace the exit
+    code.
+    """
+    atexit.register(_ignore_signals)
     for name in NAMES:
         if (number := getattr(signal, name, None)) is not None:
             signal.signal(number, _end)
+
+
+def _ignore_signals() -> None:
+    for name in NAMES:
+        if (number := getattr(signal, name, None)) is not None:
+            signal.signal(number, signal.SIG_IGN)
 
 
 def _end(number: int, _frame: FrameType | None) -> None:

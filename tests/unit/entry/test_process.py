@@ -99,24 +99,22 @@ def test_a_poor_locale_is_no_error(cli) -> None:
 
 def test_a_signal_from_outside_cancels(cli) -> None:
     template = cli.template("say started", *(["wait 0.2"] * 200))
-    process = subprocess.Popen(
+    said = []
+    with subprocess.Popen(
         [sys.executable, "-c", WITH_MEMORY, "build", template],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-    )
-    assert process.stderr is not None
-    said = []
-    for line in process.stderr:
-        said.append(line)
-        if "| started" in line:
-            process.send_signal(signal.SIGTERM)
-    assert process.wait(timeout=60) == 130
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        for line in process.stderr:
+            said.append(line)
+            if "| started" in line:
+                process.send_signal(signal.SIGTERM)
+        assert process.stdout.read() == ""
+    assert process.returncode == 130
     assert "cancelled by SIGTERM" in "".join(said)
-    assert process.stdout is not None
-    assert process.stdout.read() == ""
-    process.stdout.close()
-    process.stderr.close()
 
 
 def test_a_defect_before_the_options_are_read_is_no_traceback_either(

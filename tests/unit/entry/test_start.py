@@ -59,5 +59,25 @@ def test_a_signal_during_imports_is_one_line(
     assert (done.returncode, done.stdout, done.stderr) == (130, "", f"cancelled by {signal}\n")
 
 
+SIGNALS_ITSELF_AT_ITS_END = """
+import os, signal
+
+class Last:
+    def __del__(self, kill=os.kill, pid=os.getpid(), number=signal.SIGTERM):
+        kill(pid, number)
+
+last = Last()
+"""
+
+
+def test_a_signal_while_python_ends_leaves_the_exit_code(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(SIGNALS_ITSELF_AT_ITS_END)
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", *COMMAND_LINE],
+        check=False, capture_output=True, text=True, timeout=60, env={**os.environ, "PYTHONPATH": str(tmp_path)},
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_it_ends_as_a_cancelled_build_does() -> None:
     assert CancelledError.exit_code == CANCELLED

@@ -153,7 +153,8 @@ class LocalPlatform:
             user=new_key_pair(seed.KEY_COMMENT),
             host=new_key_pair("host"),
         )
-        seed.write(seed.Seed(f"iw-{fresh_name()}", frame.user, frame.host, guest_apt_config()), directory)
+        told = seed.Seed(f"iw-{fresh_name()}", frame.user, frame.host, guest_apt_config(), len(sizes) - 1)
+        seed.write(told, directory)
         return frame
 
     def resume(self, key: str, plan: Plan, owner: Owner, deadline: Deadline) -> LocalMachine | None:

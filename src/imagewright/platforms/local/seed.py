@@ -12,6 +12,7 @@ from pathlib import Path
 from imagewright.communicators.keys import KeyPair
 from imagewright.core.errors import PlatformError
 from imagewright.disks import tools
+from imagewright.platforms.local import disk_names
 
 USER = "imagewright"
 KEY_COMMENT = "imagewright-build"
@@ -20,18 +21,19 @@ KEY_COMMENT = "imagewright-build"
 BIN = "/dev/shm/imagewright"
 """In memory, and, other than /run, executable everywhere."""
 
-VERSION = "seed.v4"
+VERSION = "seed.v5"
 """Counts in the first key of a chain: another seed makes another first boot."""
 
 
 @dataclass(frozen=True, slots=True)
 class Seed:
-    """The build user's key pair and the host key that the guest shall answer with."""
+    """The build user's key pair, the host key that the guest shall answer with, and how many data disks it has."""
 
     instance: str
     user: KeyPair
     host: KeyPair
     apt: dict[str, object]
+    data_disks: int = 0
 
     def user_data(self) -> str:
         """A `#cloud-config` document; JSON is YAML."""
@@ -56,10 +58,12 @@ class Seed:
             {"path": f"{BIN}/waagent", "permissions": "0755", "content": _agent()},
             {"path": "/run/imagewright/environment", "content": f"PATH={BIN}:$PATH\npower_off=quick\n"},
         ]
+        at_boot = [disk_names.command(self.data_disks)] if self.data_disks else []
         if self.apt:
             config["apt"] = self.apt
-            config["bootcmd"] = [_keep_apt("before")]
+            at_boot.append(_keep_apt("before"))
             config["runcmd"] = [_keep_apt("after")]
+        config["bootcmd"] = at_boot
         return "#cloud-config\n" + json.dumps(config, indent=1) + "\n"
 
     def meta_data(self) -> str:
