@@ -25,6 +25,9 @@ class ScriptedQemu:
         self.nodes = {"disk0-0"}
         self.top = "disk0-0"
         self.migration = "completed"
+        self.reads = 0
+        self.halted = (1, 1)
+        """A flag for each processor."""
         self._process = subprocess.Popen(["sleep", "600"])
         ours, self._theirs = socket.socketpair()
         self.process = QemuProcess(
@@ -67,6 +70,12 @@ class ScriptedQemu:
                 return {"status": self.status}
             case "query-migrate":
                 return {"status": self.migration}
+            case "query-blockstats":
+                return [{"stats": {"rd_operations": self.reads, "wr_operations": 0}}]
+            case "human-monitor-command":
+                return "".join(
+                    f"CPU#{number}\r\nRIP=0 RFL=2 II=0 HLT={flag}\r\n" for number, flag in enumerate(self.halted)
+                )
             case "blockdev-add":
                 if arguments["node-name"] in self.nodes:
                     raise ValueError("there is such a node already")

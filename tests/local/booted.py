@@ -39,7 +39,7 @@ class Booted:
         self._process = subprocess.Popen(
             [
                 *("qemu-system-x86_64", "-machine", "q35", "-accel", "tcg,thread=multi"),
-                *("-cpu", "max,la57=off", "-smp", "2", "-m", "1024", "-display", "none", *firmware),
+                *("-cpu", "max,la57=off", "-smp", "1", "-m", "1024", "-display", "none", *firmware),
                 *("-serial", f"file:{work / 'serial.log'}"),
                 *("-drive", f"if=virtio,format=qcow2,file={overlay},cache=unsafe"),
                 *("-drive", f"if=virtio,format=raw,file={seed},readonly=on"),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import parse_qs
 
 import pytest
 from armsim import Simulator
@@ -44,6 +46,23 @@ def test_a_build_without_an_open_port(world: AzureWorld) -> None:
     assert not any(request.path.endswith("/powerOff") for request in world.simulator.requests), (
         "the agent is gone after its deprovisioning: the guest ends by itself"
     )
+
+
+def test_its_signatures_live_as_long_as_the_build_may(world: AzureWorld) -> None:
+    plan = world.plan("true", timeout=16 * 3600.0)
+    end = (datetime.now(UTC) + timedelta(seconds=plan.timeout)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    result = world.build(plan, reach=Reach.AGENT)
+    assert result.state is RunState.SUCCEEDED, result.failure
+    urls = [
+        parameter["value"]
+        for request in world.simulator.requests
+        if request.method == "PUT" and "/runCommands/" in request.path
+        for parameter in request.request["properties"]["protectedParameters"]
+        if "sig=" in parameter["value"]
+    ]
+    asked = [{name: value for name, (value,) in parse_qs(url.partition("?")[2]).items()} for url in urls]
+    assert asked
+    assert all(end <= min(each["se"], each["ske"]) for each in asked)
 
 
 def test_nobody_who_may_read_the_machine_reads_the_scripts(world: AzureWorld) -> None:

@@ -56,6 +56,8 @@ def test_the_listed_actions_are_enough_for_a_build(world: AzureWorld) -> None:
         assert result.state is RunState.SUCCEEDED, (result.failure, result.target_failures)
         assert result.left_behind == ()
     assert [step.cached for step in result.steps] == [True, False]
+    checks = _checks(world)
+    assert {name: check.message for name, check in checks.items() if check.verdict is not Verdict.GOOD} == {}
 
 
 def test_a_caller_with_rights_on_its_groups_only_builds_there(world: AzureWorld) -> None:

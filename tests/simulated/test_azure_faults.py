@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
+from armsim import Simulator, problems
 from armsim import faults as fault
-from armsim import problems
+from armsim.pace import Pace
 from armsim.problems import ArmError
-from azure_world import AzureWorld
+from azure_world import AzureWorld, script
+from sdk import Sdk
 
-from imagewright.core.plan import ExplicitVersion, MachineSpec, PlatformImage, PurchasePlan, TargetRegion
+from imagewright.core.plan import (
+    ExplicitVersion,
+    MachineSpec,
+    PlatformImage,
+    PurchasePlan,
+    TargetRegion,
+    Validation,
+)
 from imagewright.core.result import RunState
+from imagewright.platforms.azure import deletion
 
 # --- before anything is created ---
 
@@ -66,7 +79,9 @@ def test_a_version_that_exists_is_not_overwritten(world: AzureWorld) -> None:
     target = world.shared(versioning=ExplicitVersion("1.2.3"))
     assert world.build(world.plan("true", targets=(target,))).state is RunState.SUCCEEDED
     world.before = set(world.simulator.resources())
-    _refused(world, "1.2.3", "exists already", kind="DistributionError", targets=(target,))
+    for same in ("1.2.3", "01.02.3"):
+        target = world.shared(versioning=ExplicitVersion(same))
+        _refused(world, "1.2.3", "exists already", kind="DistributionError", targets=(target,))
 
 
 def test_a_definition_of_another_kind(world: AzureWorld) -> None:
@@ -109,6 +124,34 @@ def test_no_capacity_anywhere_is_said(world: AzureWorld) -> None:
     assert (result.failure.kind, "AllocationFailed" in result.failure.message) == ("QuotaError", True)
     assert "--fallback-size" in result.failure.hint
     assert world.left() == set()
+
+
+def test_what_failed_to_start_in_a_group_that_stays_is_deleted_whole(
+    start: Callable[..., Simulator], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Azure keeps the interface of such a machine for three minutes; the rest does not wait for that."""
+    monkeypatch.setattr(deletion, "RESERVED_PAUSE", 0.05)
+    simulator = start(Pace(speed=200))
+    with Sdk(simulator) as sdk:
+        world = AzureWorld(simulator, tmp_path, sdk)
+        sdk.resource.resource_groups.create_or_update("mine", {"location": "eastus"})
+    world.mark()
+    simulator.sizes.fill("Standard_D2s_v5", "eastus")
+    plan = world.plan("true", machine=MachineSpec(vm_size="Standard_D2s_v5"))
+    group = f"/subscriptions/{simulator.subscription}/resourceGroups/mine"
+    result = world.build(replace(plan, azure=replace(plan.azure, staging_resource_group=group)))
+    assert result.failure is not None
+    assert (result.failure.kind, result.left_behind, world.left()) == ("QuotaError", (), set())
+    refused = [request for request in simulator.requests if request.method == "DELETE" and request.status == 400]
+    assert refused
+
+
+def test_a_size_that_boots_from_nvme_only_is_validated_on_its_disk(world: AzureWorld) -> None:
+    machine = MachineSpec(vm_size="Standard_D2s_v6")
+    checks = Validation(steps=(script(1, "test -e /opt/made"),))
+    result = world.build(world.plan("sudo touch /opt/made", machine=machine, validation=checks))
+    assert result.state is RunState.SUCCEEDED, result.failure
+    assert world.left() == {result.run_outputs[0].artifact_id}
 
 
 # --- in the middle ---

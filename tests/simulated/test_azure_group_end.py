@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from armsim import Simulator
 from armsim import faults as fault
+from armsim.pace import Pace
 from azure_world import AzureWorld, script
+from sdk import Sdk
 
 from imagewright.core.choices import Keep
 from imagewright.core.plan import Validation
@@ -34,3 +41,16 @@ def test_the_group_goes_while_a_validated_disk_is_published(world: AzureWorld) -
     published = next(number for number, (how, path) in enumerate(asked) if how == "PUT" and "/versions/" in path)
     assert deleted < published
     assert not any("/resourceGroups/IT_" in each for each in world.left())
+
+
+def test_a_group_whose_name_was_given_goes_last(start: Callable[..., Simulator], tmp_path: Path) -> None:
+    """Targets may still need a group, and the name of one that goes cannot be had."""
+    simulator = start(Pace(speed=20))
+    with Sdk(simulator) as sdk:
+        world = AzureWorld(simulator, tmp_path, sdk)
+    group = f"/subscriptions/{simulator.subscription}/resourceGroups/named"
+    plan = world.plan("true", targets=(world.managed(location="westus"),))
+    plan = replace(plan, azure=replace(plan.azure, staging_resource_group=group))
+    result = world.build(plan, CachePolicy(keep=Keep.LAST))
+    assert result.state is RunState.SUCCEEDED, (result.failure, result.target_failures)
+    assert world.left() == {each.artifact_id for each in result.run_outputs} | world.kept()

@@ -54,6 +54,14 @@ def test_a_preempted_machine_is_replaced_and_the_build_resumes(world: AzureWorld
     assert world.left() == {result.run_outputs[0].artifact_id} | world.kept()
 
 
+def test_its_place_in_the_quota_is_given_back_before_the_next_one_is_made(world: AzureWorld) -> None:
+    world.simulator.sizes.limits["lowPriorityCores"] = 2
+    world.events = Preempting(world, 2)
+    result = world.build(world.plan(WAIT), NO_CACHE, spot=True)
+    assert result.state is RunState.SUCCEEDED, result.failure
+    assert world.left() == {result.run_outputs[0].artifact_id}
+
+
 def test_one_that_is_taken_back_again_and_again_is_given_up(world: AzureWorld) -> None:
     world.events = Preempting(world, 99)
     result = world.build(world.plan(WAIT), NO_CACHE, spot=True)

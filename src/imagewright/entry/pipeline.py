@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imagewright import app
+from imagewright.app.settings import writer
 from imagewright.core.clock import Clock, SystemClock, fresh_name
 from imagewright.core.digest import digest
 from imagewright.core.errors import CancelledError, ImagewrightError, OptionsError
@@ -141,7 +142,7 @@ class Job:
         from imagewright.entry.windows import refuse_windows
 
         refuse_windows(request, options)
-        sign_in = self._signed_in(request) if _reaches_azure(options) else None
+        sign_in = self._signed_in(request) if writer(options) == PUBLISHER else None
         if sign_in is not None:
             options = replace(options, subscription=options.subscription or sign_in.subscription)
         run = "" if options.templates else self.runner.run
@@ -179,7 +180,7 @@ class Job:
         """The file of the template that the inputs make."""
         from imagewright.entry.made_template import made_template
 
-        known = options if _reaches_azure(options) else app.with_whereabouts(options)
+        known = options if writer(options) == PUBLISHER else app.with_whereabouts(options)
         if options.source_disk is None and not known.location:
             raise OptionsError("there is no location", hint="give `location`, for example westeurope")
         leg = digest("imagewright.leg.v1", repr(request.pipeline.given))[:6]
@@ -321,7 +322,3 @@ class Job:
 
         noted = Noted(self.runner.temp / NOTED, self.nothing_read.home)
         return clean_up(self.runner, noted, self.show, self.log, self.clock, self._signed_in)
-
-
-def _reaches_azure(options: Options) -> bool:
-    return options.platform == PUBLISHER or options.publish_to_azure

@@ -180,7 +180,9 @@ def _resources(call: Call) -> Answer:
         for item in found
         if len(item.id.split("/")) == 9 or "/versions" in item.kind or item.kind.endswith("galleries/images")
     ]
-    keys = ("id", "name", "type", "location", "tags", "sku", "kind", "identity", "plan", "zones", "managedBy")
+    keys = ["id", "name", "type", "location", "tags", "sku", "kind", "identity", "plan", "zones", "managedBy"]
+    if "tagName" in call.query.get("$filter", ""):
+        keys.remove("tags")  # as the reference of the API says; not every Azure does it
     shown = []
     for item in _filtered(call, top_level):
         whole = item.shown()

@@ -49,6 +49,8 @@ def action_of(method: str, target: Target) -> str:
     """`PUT …/Microsoft.Compute/disks/x` is `Microsoft.Compute/disks/write`."""
     if not target.namespace and target.types[:1] == ("operationresults",):
         kind = "Microsoft.Resources/subscriptions/operationresults"
+    elif target.namespace and not target.types:
+        kind = "Microsoft.Resources/subscriptions/providers"
     elif target.namespace:
         kind = "/".join((target.namespace, *target.types))
     else:

@@ -72,6 +72,8 @@ class Boot:
         self._clock = clock
         self._captured = captured
         self._validated = validated
+        self._pulses: dict[str, Pulse] = {}
+        """By the name of the machine."""
 
     # --- what a machine starts from ---
 
@@ -91,15 +93,21 @@ class Boot:
         self, disk: Disk, plan: Plan, place: Place, tries: Sequence[Candidate], owner: Owner, deadline: Deadline
     ) -> AzureMachine:
         """A second machine from a captured disk. It is provisioned like any machine from the image, where a managed
-        image can hold it; otherwise its disk is attached and the VM agent lets us in."""
+        image can hold it (none for NVMe, trusted launch or arm64); otherwise its disk is attached and the VM agent
+        lets us in."""
         sizes = (disk.virtual_size, *(each.virtual_size for each in disk.data_disks))
         facts = Facts(Start(security_type=disk.security_type, plan=disk.plan), sizes, disk)
 
+        attached = (
+            disk.security_type == "TrustedLaunch"
+            or disk.architecture != "x64"
+            or not all(candidate.scsi for candidate in tries)
+        )
         images: list[str] = []
 
         def start(zone: str, deadline: Deadline) -> Start:
             held = (disk.location, *(each.location for each in disk.data_disks))
-            if disk.security_type == "TrustedLaunch" or disk.architecture != "x64":
+            if attached:
                 return self._disks(facts, held, place, zone, deadline)
             if not images:
                 images.append(temporary_image.make(self._arm, place, disk, held, deadline))
@@ -173,9 +181,10 @@ class Boot:
         for number, candidate in enumerate(tries, start=1):
             name, zone = label if number == 1 else f"{label}-{number}", candidate.zone
             self._emit(Note(f"booting {_shown(facts.source)} on {candidate} in {place.location}"))
-            interface, made = together(
+            interface, made, _ = together(
                 lambda name=name: self._way.interface(plan, place, name, reach, deadline),  # type: ignore[misc]
                 lambda zone=zone: ready.get(zone) or start(zone, deadline),  # type: ignore[misc]
+                lambda: self._discard_lost(place, deadline),
             )
             if not isinstance(interface, Interface) or not isinstance(made, Start):
                 raise AssertionError("unreachable")
@@ -190,6 +199,12 @@ class Boot:
                 )
                 self._discard(place, name, deadline)
         raise PlatformError("there is no VM size to try", hint="give one (vmSize)")
+
+    def _discard_lost(self, place: Place, deadline: Deadline) -> None:
+        """A spot machine that Azure took back is deallocated, and still counts against the quota."""
+        for name in [name for name, pulse in self._pulses.items() if pulse.lost]:
+            del self._pulses[name]
+            self._discard(place, name, deadline)
 
     def _discard(self, place: Place, name: str, deadline: Deadline) -> None:
         """A machine that failed to be made still holds its disks."""
@@ -209,7 +224,7 @@ class Boot:
     ) -> AzureMachine:  # fmt: skip
         keys, wishes = new_keys(), self._wishes(facts, plan)
         body = vm_body.body(place, name, candidate, start, wishes, interface.id, keys)
-        pulse = Pulse(self._arm, place, name, self._clock, spot=wishes.spot)
+        pulse = self._pulses[name] = Pulse(self._arm, place, name, self._clock, spot=wishes.spot)
         pulse.creation = self._arm.begin(
             f"creating the build VM ({candidate})",
             deadline,

@@ -6,6 +6,7 @@ cancelled build) nobody waits: `cleanup` looks whether they are gone.
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -28,6 +29,10 @@ HURRY = 15.0
 
 MARGIN = 0.5
 """Seconds of a hurry that are kept for saying what came of it."""
+
+RESERVED = "NicReservedForAnotherVm"
+RESERVED_SECONDS, RESERVED_PAUSE = 240.0, 15.0
+"""Azure keeps the interface of a machine that could not be made for three minutes."""
 
 FORCED = "Microsoft.Compute/virtualMachines"
 """What of a group is not shut down first."""
@@ -137,13 +142,15 @@ class Deletion:
     def _send_build(self, owned: Owned, deadline: Deadline) -> Operation:
         """What is still in use when its turn comes is left to the clean-up."""
         arm = self._at(owned)
-        for line in self._lines(owned, deadline):
-            for each in line:
-                try:
-                    arm.send(_doing(each), deadline, _call(each))
-                except PlatformError as error:
-                    if not errors.is_gone(error):
-                        raise
+        reasons: list[ImagewrightError] = []
+        for each in itertools.chain(*self._lines(owned, deadline)):
+            try:
+                arm.send(_doing(each), deadline, _call(each))
+            except PlatformError as error:
+                if not errors.is_gone(error):
+                    reasons.append(error)
+        if reasons:
+            raise reasons[0]
         return Operation(f"deleting {owned}", None)
 
     # --- to wait until it is gone ---
@@ -155,9 +162,7 @@ class Deletion:
             case "empty-resource-group":
                 self._empty_group(owned, deadline)
             case "build-in-group":
-                for line in self._lines(owned, deadline):
-                    if line:
-                        together(*(lambda each=each: self._one(each, deadline) for each in line))
+                self._delete_build(owned, deadline)
             case access.ACCESS:
                 access.revoke(self._at(owned), owned.id, deadline)
             case vhd_blob.BLOB:
@@ -168,6 +173,22 @@ class Deletion:
                 return
             case _:
                 self._one(owned.id, deadline)
+
+    def _delete_build(self, owned: Owned, deadline: Deadline) -> None:
+        """What cannot be deleted keeps nothing else from being deleted; the first reason is raised at the end."""
+        reasons: list[ImagewrightError] = []
+
+        def one(resource: str) -> None:
+            try:
+                self._one(resource, deadline)
+            except PlatformError as error:
+                reasons.append(error)
+
+        for line in self._lines(owned, deadline):
+            if line:
+                together(*(lambda each=each: one(each) for each in line))
+        if reasons:
+            raise reasons[0]
 
     def _at(self, owned: Owned) -> Arm:
         return self._arm(_id(owned.id).subscription)
@@ -198,11 +219,17 @@ class Deletion:
         return [*lines, [each["id"] for each in others if "/" not in each["type"].partition("/")[2]]]
 
     def _one(self, resource: str, deadline: Deadline) -> None:
-        try:
-            self._arm(_id(resource).subscription).do(_doing(resource), deadline, _call(resource), result=False)
-        except PlatformError as error:
-            if not errors.is_gone(error):
-                raise
+        patience = deadline.sooner(RESERVED_SECONDS, f"the deletion of {resource}", error=PlatformError)
+        while True:
+            try:
+                self._arm(_id(resource).subscription).do(_doing(resource), deadline, _call(resource), result=False)
+            except PlatformError as error:
+                if errors.code_in(error) == RESERVED and patience.remaining() > 0:
+                    deadline.wait(RESERVED_PAUSE)
+                    continue
+                if not errors.is_gone(error):
+                    raise
+            return
 
 
 def _is_of_another(tags: Json, build: str, now: datetime) -> bool:

@@ -21,6 +21,9 @@ SECONDS = 120.0
 CORES = 2
 
 ACTIONS = (
+    "Microsoft.Resources/subscriptions/read",
+    "Microsoft.Resources/subscriptions/providers/read",
+    "Microsoft.Authorization/permissions/read",
     "Microsoft.Resources/subscriptions/resourceGroups/read",
     "Microsoft.Resources/subscriptions/resourceGroups/write",
     "Microsoft.Resources/subscriptions/resourceGroups/delete",
@@ -62,6 +65,7 @@ ACTIONS = (
     "Microsoft.Network/virtualNetworks/write",
     "Microsoft.Network/virtualNetworks/delete",
     "Microsoft.Network/virtualNetworks/subnets/join/action",
+    "Microsoft.Network/virtualNetworks/subnets/joinViaServiceEndpoint/action",
     "Microsoft.Network/networkSecurityGroups/read",
     "Microsoft.Network/networkSecurityGroups/write",
     "Microsoft.Network/networkSecurityGroups/delete",
@@ -79,10 +83,11 @@ ACTIONS = (
     "Microsoft.Storage/storageAccounts/write",
     "Microsoft.Storage/storageAccounts/delete",
     "Microsoft.Storage/storageAccounts/blobServices/containers/write",
+    "Microsoft.Storage/storageAccounts/blobServices/containers/delete",
     "Microsoft.Storage/storageAccounts/blobServices/generateUserDelegationKey/action",
 )
-"""Least privilege: every control-plane action that a build, its resume and its clean-up take. Under `locations` are
-what a region offers and the states of operations, which each service names in its own way."""
+"""Least privilege: every control-plane action that a build, its resume, its clean-up and these checks take. Under
+`locations` are what a region offers and the states of operations, which each service names in its own way."""
 
 DATA_ACTIONS = (
     "Microsoft.Storage/storageAccounts/blobServices/containers/blobs/read",

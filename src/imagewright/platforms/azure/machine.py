@@ -67,6 +67,7 @@ class Pulse:
         self._spot = spot
         self.creation: Operation | None = None
         self.stopped = False
+        self.lost = False
 
     def check(self, every: float = LOOK_SECONDS) -> None:
         """Cheap to call often: Azure is asked when the last answer is `every` seconds old."""
@@ -108,6 +109,7 @@ class Pulse:
             raise _stopped()
         what = "is gone" if view is None else f"is {power.partition('/')[2]}"
         if self._spot:
+            self.lost = True
             raise MachineLostError(
                 f"the spot build VM {what}: Azure took its capacity back",
                 hint="build again: the build resumes from its last checkpoint; or build without --spot",

@@ -44,7 +44,7 @@ from imagewright.platforms.azure.arm import Arm, together
 from imagewright.platforms.azure.boot import Boot
 from imagewright.platforms.azure.checkpoints import Checkpoints
 from imagewright.platforms.azure.connection import connect, subscription_of
-from imagewright.platforms.azure.deletion import GROUP, Deletion
+from imagewright.platforms.azure.deletion import Deletion
 from imagewright.platforms.azure.machine import AzureMachine, disk_of
 from imagewright.platforms.azure.polling import Pauses, quick_then_slow
 from imagewright.platforms.azure.sizes import Candidate
@@ -228,7 +228,7 @@ class AzurePlatform:
 
     def _end_group(self, deadline: Deadline) -> None:
         owned = self._group.close()
-        if owned is not None and owned.kind == GROUP:
+        if owned is not None:
             self._deletion.begin([owned], deadline)
 
     # --- disks and images ---

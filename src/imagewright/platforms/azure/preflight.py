@@ -19,6 +19,7 @@ from imagewright.core.plan import (
     VhdTarget,
 )
 from imagewright.core.resource_id import parse_resource_id
+from imagewright.distributors.versioning import parse
 from imagewright.platforms.azure import errors, gallery, managed_image, sizes
 from imagewright.platforms.azure.arm import Arm, Call, Json, together
 from imagewright.platforms.azure.choices import AzureChoices
@@ -168,6 +169,7 @@ def _gallery(target: SharedImageTarget, source: ExactSource, arm: Arm, deadline:
             wanted = source.exact_version
         case _:
             return
+    wanted = str(parse(wanted) or wanted)
     taken = arm.at(found.subscription).find(
         f"looking up version {wanted} of {found.name}",
         deadline,

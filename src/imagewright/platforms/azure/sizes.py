@@ -18,11 +18,13 @@ ARM64 = ("Standard_D2ps_v5", "Standard_D2ps_v6", "Standard_D2pls_v5")
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A size in a zone (`""`: none) that may be tried. `premium`: it takes premium disks."""
+    """A size in a zone (`""`: none) that may be tried. `premium`: it takes premium disks; `scsi`: it has a controller
+    for images that know no other."""
 
     size: str
     zone: str
     premium: bool
+    scsi: bool = True
 
     def __str__(self) -> str:
         return f"{self.size} in zone {self.zone}" if self.zone else self.size
@@ -66,9 +68,9 @@ def candidates(
             reasons.append(reason)
             continue
         open_ = _zones(sku, location)
-        premium = _can(sku, "PremiumIO")
+        premium, scsi = _can(sku, "PremiumIO"), "SCSI" in _capabilities(sku).get("DiskControllerTypes", "SCSI")
         zones = [zone for zone in choices.zones or ("",) if not zone or zone in open_]
-        found += [Candidate(sku["name"], zone, premium) for zone in zones]
+        found += [Candidate(sku["name"], zone, premium, scsi) for zone in zones]
         if not zones:
             reasons.append(f"{name} is not offered in zone {', '.join(choices.zones)} of {location}")
     if not found:

@@ -44,8 +44,11 @@ class StagingGroup:
             return self._open
 
     def close(self) -> Owned | None:
-        """Nothing more is put into the group: what is owned of it now may go. A later `place` makes another one."""
+        """Nothing more is put into the group: it may go now. A later `place` makes another one, of another name; so
+        one whose name was given stays open, and None is returned: while it goes its name cannot be had."""
         with self._lock:
+            if self.owned is None or self.owned.kind != GROUP or self.owned.detail:
+                return None
             self._open, owned, self.owned = None, self.owned, None
             return owned
 

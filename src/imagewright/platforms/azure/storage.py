@@ -129,7 +129,7 @@ class Storage:
                     name = f"imagewright-{fresh_name(8)}"
                     endpoint = str(account["properties"]["primaryEndpoints"]["blob"]).rstrip("/")
                     owner.own(Owned("azure", CONTAINER_KIND, f"{endpoint}/{name}"))
-                self._staging = self._container(account, name, deadline)
+                self._staging = self._container(account, name, plan.timeout, deadline)
             return self._staging
 
     def delete_container(self, url: str) -> None:
@@ -175,9 +175,10 @@ class Storage:
         name = self._choices.storage_name or names.storage_account()
         return create_account(self._arm, place, name, account_body(place, self._choices), deadline)
 
-    def _container(self, account: Json, name: str, deadline: Deadline) -> Container:
+    def _container(self, account: Json, name: str, build_seconds: float, deadline: Deadline) -> Container:
+        """Its signatures are good for `build_seconds` and an hour; a key to sign with lives seven days at most."""
         endpoint = str(account["properties"]["primaryEndpoints"]["blob"])
-        seconds = min(deadline.remaining() + 3600.0, 7 * 86400.0 - 600.0)
+        seconds = min(build_seconds + 3600.0, 7 * 86400.0 - 600.0)
         self._make(endpoint, name, deadline)
         now = self._clock.now()
         key = _blob(

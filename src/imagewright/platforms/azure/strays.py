@@ -36,24 +36,30 @@ def _found(arm: Arm, deadline: Deadline, now: datetime, older_than: float | None
     )
     found = [Owned("azure", GROUP, group["id"]) for group in groups if _over(group, now, older_than)]
     own = {group["id"].lower() for group in groups}
-    resources = arm.all(
-        "listing what builds made in other groups",
-        deadline,
-        lambda c, k: c.resources.resources.list(filter=query, **k),
-    )
-    shared = {
-        (_group(each), each["tags"][names.BUILD])
-        for each in resources
-        if _group(each).lower() not in own and _over(each, now, older_than)
-    }
+    resources = [each for each in _tagged(arm, names.BUILD, deadline) if _group(each).lower() not in own]
+    shared = {(_group(each), each["tags"][names.BUILD]) for each in resources if _over(each, now, older_than)}
     found += [Owned("azure", BUILD, group, build) for group, build in sorted(shared)]
-    expired = arm.all(
-        "listing expired checkpoints",
-        deadline,
-        lambda c, k: c.resources.resources.list(filter=f"tagName eq '{names.KEY}'", **k),
-    )
-    found += [Owned("azure", RESOURCE, each["id"]) for each in expired if _over(each, now, None)]
+    kept = _tagged(arm, names.KEY, deadline)
+    found += [Owned("azure", RESOURCE, each["id"]) for each in kept if _over(each, now, None)]
     return tuple(found)
+
+
+def _tagged(arm: Arm, tag: str, deadline: Deadline) -> list[Json]:
+    """The resources with a tag of this name. A listing by tag leaves the tags out: it says which groups to read."""
+    rows = arm.all(
+        f"listing what has the tag {tag}",
+        deadline,
+        lambda c, k: c.resources.resources.list(filter=f"tagName eq '{tag}'", **k),
+    )
+    wanted = {row["id"].lower() for row in rows}
+    inside: list[Json] = []
+    for group in sorted({_group(row).rpartition("/")[2] for row in rows}):
+        inside += arm.all(
+            f"looking into {group}",
+            deadline,
+            lambda c, k, group=group: c.resources.resources.list_by_resource_group(group, **k),  # type: ignore[misc]
+        )
+    return [each for each in inside if each["id"].lower() in wanted and tag in (each.get("tags") or {})]
 
 
 def _over(thing: Json, now: datetime, older_than: float | None) -> bool:

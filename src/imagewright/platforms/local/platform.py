@@ -29,6 +29,7 @@ from imagewright.platforms.local.checkpoints import Checkpoints
 from imagewright.platforms.local.command import MachineConfig
 from imagewright.platforms.local.debian import guest_apt_config
 from imagewright.platforms.local.flat import FILE
+from imagewright.platforms.local.hang import HangWatch, HungError
 from imagewright.platforms.local.host import FREE_SPACE, HostError, on_host
 from imagewright.platforms.local.image_store import DIRECTORY
 from imagewright.platforms.local.machine import CARRIED, Frame, LocalMachine, active, disk_of
@@ -38,6 +39,7 @@ from imagewright.platforms.local.targets import LocalTargets, check_targets, own
 QEMU = "qemu-system-x86_64"
 MEMORY_MIB = 2048
 BOOT_SECONDS = 20 * 60.0
+BOOTS = 3
 RESUME_SECONDS = 120.0
 SERIAL = "serial.log"
 GIB = 1 << 30
@@ -107,6 +109,14 @@ class LocalPlatform:
     # --- machines ---
 
     def boot(self, source: ExactSource | Disk, plan: Plan, owner: Owner, deadline: Deadline) -> LocalMachine:
+        for _ in range(BOOTS - 1):
+            try:
+                return self._boot(source, plan, owner, deadline)
+            except HungError as hung:
+                self._emit(Note(hung.message, Level.WARNING, "it is booted once more, from a fresh disk"))
+        return self._boot(source, plan, owner, deadline)
+
+    def _boot(self, source: ExactSource | Disk, plan: Plan, owner: Owner, deadline: Deadline) -> LocalMachine:
         with on_host("the build VM could not be made"):
             directory = self._directory(owner)
             frame = self._fresh(source, plan, directory)
@@ -119,12 +129,16 @@ class LocalPlatform:
             PlatformError,
         )
         running, memory = self._start(frame, directory, None, owner, within)
+        watch = HangWatch(running, directory / SERIAL, self._clock)
         try:
-            machine = self._connect(running, frame, memory, directory, None, within)
+            machine = self._connect(running, frame, memory, directory, None, within, watch.alive)
             cloud_init.wait(machine.guest, within)
         except PlatformError as error:
             error.output = error.output or process.last_lines(directory / SERIAL, 20)
+            if isinstance(error, HungError):
+                self.delete(running.owned, within)
             raise
+        watch.booted()
         return machine
 
     def _fresh(self, source: ExactSource | Disk, plan: Plan, directory: Path) -> Frame:
@@ -190,7 +204,7 @@ class LocalPlatform:
             running, memory = self._start(frame, directory, entry.directory, owner, deadline)
             memory.load(running.qmp, entry.directory, deadline)
             running.qmp.execute("cont", deadline)
-            machine = self._connect(running, frame, memory, directory, entry.directory, deadline)
+            machine = self._connect(running, frame, memory, directory, entry.directory, deadline, running.alive)
             wake.wake(machine.guest, self._clock.now, deadline)
             verification.join()  # nothing that the user asked for has run yet
         except BaseException as error:
@@ -236,9 +250,10 @@ class LocalPlatform:
         directory: Path,
         parent: Path | None,
         deadline: Deadline,
+        alive: Callable[[], None],
     ) -> LocalMachine:
         port = running.ssh_port(deadline)
-        guest = SshGuest(frame.login(port), running.alive, self._emit)
+        guest = SshGuest(frame.login(port), alive, self._emit)
         guest.connect(deadline)
         return LocalMachine(
             running, guest, frame, memory, directory, parent, self.cache, self._emit, self._clock, port

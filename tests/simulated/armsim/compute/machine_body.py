@@ -33,6 +33,7 @@ def prepare(call: Call, body: dict[str, Any], old: Resource | None) -> dict[str,
         raise problems.missing_parameter("properties.storageProfile.osDisk")
     size = sizes.admit(call, size_name, zones)
     origin = _origin(call, storage, place)
+    _controllers(size, storage)
     _security(call, properties, size, origin)
     _fits(size, origin, properties)
     _plan(call, body, origin)
@@ -49,6 +50,18 @@ def prepare(call: Call, body: dict[str, Any], old: Resource | None) -> dict[str,
     default(properties, vmId=guid(), timeCreated=stamp())
     call.kept |= {"origin": origin, "size": size}
     return body
+
+
+def _controllers(size: sizes.Size, storage: dict[str, Any]) -> None:
+    """A managed image says nothing of disk controllers, so it boots from SCSI only."""
+    image = str((storage.get("imageReference") or {}).get("id", ""))
+    if "/images/" in image and "/galleries/" not in image and "SCSI" not in size.controllers:
+        raise problems.invalid_parameter(
+            f"The VM size '{size.name}' cannot boot with OS image or disk. Please check that disk controller types "
+            "supported by the OS image or disk is one of the supported disk controller types for the VM size "
+            f"'{size.name}'.",
+            "vmSize",
+        )
 
 
 def _origin(call: Call, storage: dict[str, Any], place: str) -> Origin:

@@ -153,7 +153,7 @@ class Machines(Kind):
 
     def failed(self, cloud: Cloud, resource: Resource, verb: str, error: ArmError) -> None:
         """A machine that failed to be made stays, with its OS disk if it came that far. Its interfaces are reserved
-        for it for 180 s: at once is not soon enough, so a world without waiting takes them as they are."""
+        for it for 180 s, even when it is gone; where nothing is waited for, they can be deleted all the same."""
         if verb == "create":
             kept = 180 / (cloud.pace.speed if math.isfinite(cloud.pace.speed) else 1)
             for item in resource.properties["networkProfile"]["networkInterfaces"]:
@@ -287,7 +287,7 @@ class Machines(Kind):
             )
         sizes_needed = resource.properties["hardwareProfile"]["vmSize"]
         if resource.state.get("power") == "deallocated":
-            call.body = {"location": resource.location}
+            call.body = {"location": resource.location, "properties": resource.properties}
             sizes.admit(call, sizes_needed, resource.body.get("zones") or [])
         cloud, content = call.cloud, resource.state["content"]
 

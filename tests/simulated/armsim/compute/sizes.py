@@ -28,6 +28,7 @@ class Size:
     cache: int = 0
     trusted: bool = True
     spot: bool = True
+    controllers: str = "SCSI"
 
 
 SIZES = {
@@ -49,7 +50,7 @@ SIZES = {
         Size("Standard_D2as_v5", "standardDASv5Family", 2, 8),
         Size("Standard_D4as_v5", "standardDASv5Family", 4, 16),
         Size("Standard_D2ds_v5", "standardDDSv5Family", 2, 8, cache=75),
-        Size("Standard_D2s_v6", "standardDSv6Family", 2, 8, "V2"),
+        Size("Standard_D2s_v6", "standardDSv6Family", 2, 8, "V2", controllers="NVMe"),
         Size("Standard_D2ps_v5", "standardDPSv5Family", 2, 8, "V2", "Arm64", trusted=False),
         Size("Standard_DC2as_v5", "standardDCASv5Family", 2, 8, "V2"),
         Size("Standard_E2s_v5", "standardESv5Family", 2, 16),
@@ -80,13 +81,24 @@ class Sizes:
 
 
 def used(cloud: Cloud, family: str | None = None) -> int:
-    """Cores of the machines that hold some (a deallocated one holds none)."""
+    """Cores of the machines that hold some: one that is deallocated, or spot, holds none."""
     total = 0
     for machine in cloud.world.all(VM):
         size = SIZES.get(machine.properties["hardwareProfile"]["vmSize"].lower())
-        if size is not None and machine.state.get("power") != "deallocated" and family in (None, size.family):
+        holds = machine.state.get("power") != "deallocated" and not _is_spot(machine.properties)
+        if size is not None and holds and family in (None, size.family):
             total += size.cores
     return total
+
+
+def used_by_spot(cloud: Cloud) -> int:
+    """Cores of spot machines: deallocated ones count as well."""
+    machines = [machine for machine in cloud.world.all(VM) if _is_spot(machine.properties)]
+    return sum(SIZES[machine.properties["hardwareProfile"]["vmSize"].lower()].cores for machine in machines)
+
+
+def _is_spot(properties: dict[str, Any]) -> bool:
+    return str(properties.get("priority")).lower() == "spot"
 
 
 def admit(call: Call, name: str, zones: list[str]) -> Size:
@@ -103,10 +115,13 @@ def admit(call: Call, name: str, zones: list[str]) -> Size:
         )
     if _strikes(cloud.sizes.restricted, size, location, zones):
         raise problems.sku_not_available(size.name, location)
-    for what, limit, usage in (
+    quotas = [
         ("Total Regional", cloud.sizes.limit("cores"), used(cloud)),
         (size.family, cloud.sizes.limit(size.family), used(cloud, size.family)),
-    ):
+    ]
+    if _is_spot(call.body.get("properties") or {}):
+        quotas = [("LowPriority", cloud.sizes.limit("lowPriorityCores"), used_by_spot(cloud))]
+    for what, limit, usage in quotas:
         if usage + size.cores > limit:
             raise problems.quota_exceeded(what, location, limit, usage, size.cores)
     return size
@@ -162,7 +177,7 @@ def _usages(cloud: Cloud) -> list[dict[str, Any]]:
         row("availabilitySets", "Availability Sets", 0),
         row("cores", "Total Regional vCPUs", used(cloud)),
         row("virtualMachines", "Virtual Machines", machines),
-        row("lowPriorityCores", "Total Regional Low-priority vCPUs", 0),
+        row("lowPriorityCores", "Total Regional Low-priority vCPUs", used_by_spot(cloud)),
         *(row(family, f"{family} vCPUs", used(cloud, family)) for family in families),
     ]
 
@@ -187,6 +202,7 @@ def _sku(cloud: Cloud, size: Size, location: str) -> dict[str, Any]:
         "MaxDataDiskCount": "4",
         "EncryptionAtHostSupported": "True",
         "CachedDiskBytes": str(size.cache << 30),
+        "DiskControllerTypes": size.controllers,
     }
     if not size.trusted:
         capabilities["TrustedLaunchDisabled"] = "True"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
+import math
+import time
 from typing import Any, ClassVar
 
 import azure.mgmt.network.models as models
@@ -110,6 +112,13 @@ class Interfaces(NetworkKind):
                 f"Network Interface {resource.id} is used by existing resource "
                 f"{machine.id}. In order to delete the network "
                 "interface, it must be dissociated from the resource. To learn more, see aka.ms/deletenic.",
+            )
+        machine, until = resource.state.get("reserved", ("", 0.0))
+        if math.isfinite(cloud.pace.speed) and time.monotonic() < until:
+            raise ArmError(
+                400,
+                "NicReservedForAnotherVm",
+                f"Nic(s) in request is reserved for another Virtual Machine for 180 seconds. Reserved VM: {machine}",
             )
 
     def dispose(self, call: Call, resource: Resource) -> Answer:
