@@ -14,7 +14,8 @@ from imagewright.core.events import Event, Note
 from imagewright.core.plan import DiskFile, ExactSource, Generation, OsType
 from imagewright.platforms import Settings
 from imagewright.platforms.local import hang, process
-from imagewright.platforms.local.platform import BOOTS, LocalPlatform
+from imagewright.platforms.local.boot import BOOTS
+from imagewright.platforms.local.platform import LocalPlatform
 
 pytestmark = [pytest.mark.qemu, pytest.mark.timeout(600)]
 

@@ -129,8 +129,12 @@ class Checkpoints:
         return Meta(FORMAT, key, kind, note, self._clock.now().isoformat(), base, sizes, {}, machine)
 
     def verify(self, entry: Entry) -> None:
-        """Read every file of the checkpoint and of those it lies on. Raises DamagedError with what is wrong, OSError
-        when it cannot be read."""
+        """Read every file of the checkpoint and of those it lies on. Raises DamagedError with what is wrong,
+        HostError when one cannot be read."""
+        with on_host("the checkpoint could not be read"):
+            self._verify(entry)
+
+    def _verify(self, entry: Entry) -> None:
         base = Path(entry.meta.base.path)
         if not base.is_file() or Base.of(base) != entry.meta.base:
             raise DamagedError(f"its base disk {base} has changed or is gone")

@@ -18,8 +18,7 @@ from imagewright.core.events import Event, Note
 from imagewright.core.plan import ExactSource, Generation, OsType
 from imagewright.engine.waiting import backoff, poll
 from imagewright.platforms import Settings
-from imagewright.platforms.local import accelerator, qemu_img
-from imagewright.platforms.local import platform as platform_module
+from imagewright.platforms.local import accelerator, capacity, qemu_img
 from imagewright.platforms.local.checkpoint import Base
 from imagewright.platforms.local.machine import Frame
 from imagewright.platforms.local.platform import LocalPlatform
@@ -91,7 +90,7 @@ def qemu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Non
         path = tmp_path / "qemu"
         path.write_text(f"#!/bin/sh\n{body}\n")
         path.chmod(0o755)
-        monkeypatch.setattr(platform_module, "QEMU", str(path))
+        monkeypatch.setattr(capacity, "QEMU", str(path))
 
     return write
 
@@ -157,7 +156,7 @@ for line in monitor.makefile():
     assert setting.resume(BELOW) is None
     assert ["another machine" in note for note in setting.notes()] == [True, True]
     assert setting.kept() == {BELOW, ABOVE, DISK}
-    assert setting.platform._running == {}
+    assert setting.platform._boot.running == {}
 
 
 @pytest.mark.parametrize("name", ["ram", "state", "disk-0.qcow2"])
