@@ -22,16 +22,17 @@ WAIT = "echo now; for i in $(seq 600); do test ! -e /tmp/go-on || exit 0; sleep 
 class Preempting(list[Event]):
     """Takes the machine back when the guest prints `now`, so many times."""
 
-    def __init__(self, world: AzureWorld, times: int) -> None:
+    def __init__(self, world: AzureWorld, times: int, *, late: bool = False) -> None:
         super().__init__()
         self._world = world
         self._left = times
+        self._take_back = take_back_and_say_so_late if late else take_back
 
     def append(self, event: Event) -> None:
         super().append(event)
         if isinstance(event, Output) and event.line == "now" and self._left:
             self._left -= 1
-            take_back(self._world)
+            self._take_back(self._world)
         elif isinstance(event, Output) and event.line == "now":
             (machine,) = [each for each in self._world.simulator.machines() if each.power == "running"]
             machine.run("touch /tmp/go-on")
@@ -42,6 +43,21 @@ def take_back(world: AzureWorld) -> None:
     machines = [each for each in world.simulator.machines() if each.power == "running"]
     if machines:
         threading.Thread(target=machines[0].preempt).start()
+
+
+def take_back_and_say_so_late(world: AzureWorld) -> None:
+    """Who looks at once, when the guest has fallen silent, is told that the machine runs."""
+    (machine,) = [each for each in world.simulator.machines() if each.power == "running"]
+    world.simulator.faults.add(Fault(".*/instanceView", "GET", then=machine.preempt))
+    threading.Thread(target=machine.fall_silent).start()
+
+
+def test_azure_may_say_so_after_the_guest_has_fallen_silent(world: AzureWorld) -> None:
+    world.events = Preempting(world, 1, late=True)
+    result = world.build(world.plan(WAIT), NO_CACHE, spot=True)
+    assert result.state is RunState.SUCCEEDED, result.failure
+    assert any("took its capacity back" in note for note in world.notes)
+    assert world.left() == {result.run_outputs[0].artifact_id}
 
 
 def test_a_preempted_machine_is_replaced_and_the_build_resumes(world: AzureWorld) -> None:

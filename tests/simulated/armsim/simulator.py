@@ -268,14 +268,18 @@ class Machine:
 
     def preempt(self) -> None:
         """Azure takes a spot machine back: deallocated or deleted, as its eviction policy says."""
-        self.sandbox.on_power_off = None
-        self.sandbox.stop()
+        self.fall_silent()
         with self._cloud.world.lock:
             if str(self.resource.properties.get("evictionPolicy")).lower() == "delete":
                 self._cloud.world.remove(self.resource.id)
                 self._cloud.kinds[VM.lower()].deleted(self._cloud, self.resource)
             else:
                 self.resource.state["power"] = "deallocated"
+
+    def fall_silent(self) -> None:
+        """The guest is gone; Azure still says that it runs."""
+        self.sandbox.on_power_off = None
+        self.sandbox.stop()
 
     def lose_ssh(self) -> None:
         """The SSH server and its connections die, the machine runs on."""

@@ -238,7 +238,7 @@ class Boot:
             place, name, keys, interface.host, reach, pulse,
             lambda: self._storage.staging(place, plan, owner, deadline), deadline,
         )  # fmt: skip
-        guest = Watched(reached, pulse.look)
+        guest = Watched(reached, pulse.why_silent)
         _wait_for_cloud_init(guest, deadline)
         disks = (
             (start.disk, *start.data_disks)

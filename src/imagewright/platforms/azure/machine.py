@@ -30,6 +30,9 @@ END_SECONDS = 20 * 60.0
 OFF_LATE = 9
 """Looks that a power-off does without: eight seconds. The recorded one took 17."""
 LOOK_SECONDS, SPOT_LOOK_SECONDS = 120.0, 20.0
+TAKEN_SECONDS, TAKEN_PAUSE = 15.0, 1.0
+"""How long after a spot machine's last word Azure may still say that it runs, and how often it is asked."""
+
 FLUSH = "#!/bin/sh\nsync\n"
 
 
@@ -87,6 +90,14 @@ class Pulse:
             done, self.creation = self.creation, None
             done.wait()
             self._last = self._clock.monotonic()
+
+    def why_silent(self) -> None:
+        """The guest answers no more. Raises Azure's reason, if it has one; a spot machine's may come late."""
+        until = self._clock.monotonic() + (TAKEN_SECONDS if self._spot else 0.0)
+        self.look()
+        while self._clock.monotonic() < until:
+            self._clock.wait(TAKEN_PAUSE)
+            self.look()
 
     def look(self) -> None:
         """An answer that does not come says nothing of the machine."""
