@@ -86,8 +86,9 @@ def problem(code: str, message: str, *, hint: str = "", field: str = "") -> Pyda
     return PydanticCustomError(code, escaped, {"hint": hint, "field": field})
 
 
-def id_of(resource_type: str, what: str, *, optional: bool = False) -> AfterValidator:
-    """For a field that holds the ARM resource id of `what`, or, if `optional`, no text at all."""
+def id_of(resource_type: str, what: str, *, optional: bool = False, longest: int = 0) -> AfterValidator:
+    """For a field that holds the ARM resource id of `what`, or, if `optional`, no text at all. `longest` is how many
+    characters the name in it may have."""
     namespace, *kinds = resource_type.split("/")
     tail = "".join(f"/{kind}/NAME" for kind in kinds)
     hint = "/subscriptions/.../resourceGroups/" + (f".../providers/{namespace}{tail}" if resource_type else "NAME")
@@ -96,6 +97,9 @@ def id_of(resource_type: str, what: str, *, optional: bool = False) -> AfterVali
         found = parse_resource_id(text)
         if not (optional and not text) and (not found or not found.is_a(resource_type)):
             raise problem("bad-resource-id", f"'{text}' is not the id of {what}", hint=hint)
+        if found and longest and len(found.name) > longest:
+            said = f"the name '{found.name}' has {len(found.name)} characters"
+            raise problem("bad-resource-id", said, hint=f"{what} may have {longest}")
         return text
 
     return AfterValidator(check)

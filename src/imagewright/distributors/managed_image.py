@@ -12,7 +12,7 @@ from imagewright.distributors.distributor import Distributor
 
 class ManagedImage(Distributor):
     type: Literal["ManagedImage"]
-    image_id: Annotated[str, id_of("Microsoft.Compute/images", "a managed image")]
+    image_id: Annotated[str, id_of("Microsoft.Compute/images", "a managed image", longest=80)]
     location: NonEmpty
 
     def target(self, origin: Origin) -> ManagedImageTarget:

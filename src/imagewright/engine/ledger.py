@@ -79,6 +79,12 @@ def _unwritable(path: Path, error: OSError) -> PlatformError:
     )
 
 
+def is_ledger(path: Path) -> bool:
+    """Whether a file is a ledger, which may be empty: nothing was created then."""
+    lines = path.read_text("utf-8", errors="replace").splitlines()
+    return not lines or any(_entry(line) is not None for line in lines)
+
+
 def pending(path: Path) -> tuple[Owned, ...]:
     """What a ledger file says is still there, in the order of creation. A missing file is an empty ledger."""
     try:
@@ -86,17 +92,20 @@ def pending(path: Path) -> tuple[Owned, ...]:
     except FileNotFoundError:
         return ()
     still: list[Owned] = []
-    for line in lines:
-        try:
-            entry = json.loads(line)
-            word, fields = next(iter(entry.items()))
-            owned = Owned(**fields)
-            if not all(isinstance(each, str) for each in dataclasses.astuple(owned)):
-                continue
-        except (ValueError, TypeError, AttributeError, StopIteration):
-            continue
+    for word, owned in filter(None, map(_entry, lines)):
         if word == "own":
             still.append(owned)
         elif owned in still:
             still.remove(owned)
     return tuple(still)
+
+
+def _entry(line: str) -> tuple[str, Owned] | None:
+    """What one line says, or None where it says nothing."""
+    try:
+        entry = json.loads(line)
+        word, fields = next(iter(entry.items()))
+        owned = Owned(**fields)
+    except (ValueError, TypeError, AttributeError, StopIteration):
+        return None
+    return (word, owned) if all(isinstance(each, str) for each in dataclasses.astuple(owned)) else None

@@ -43,6 +43,7 @@ def added(
             exclude=given.artifacts_exclude,
             keep=given.keep_artifacts,
             os_type=system,
+            to_first_dot=request.former_folder,
         )
     if request.run_output_name and plan.targets:
         first, *others = plan.targets

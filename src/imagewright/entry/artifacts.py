@@ -28,10 +28,16 @@ def bring(
     exclude: Sequence[str] = (),
     keep: bool = False,
     os_type: OsType | None = None,
+    to_first_dot: bool = False,
 ) -> Plan:
-    """`plan` with the artifacts that `given` names (a folder, file or pattern), packed into `directory`."""
+    """`plan` with the artifacts that `given` names (a folder, file or pattern), packed into `directory`.
+
+    The folder in the guest is called like that which is packed; `to_first_dot`, only as far as there.
+    """
     os_type = os_type or os_type_of(plan)
     folder, entries = collect(given, exclude)
+    if to_first_dot:
+        folder = folder.partition(".")[0] or folder
     archive = (zipped if os_type is OsType.WINDOWS else tar)(folder, entries, directory)
     place = destination(folder, os_type)
     packed = size(archive.path.stat().st_size)

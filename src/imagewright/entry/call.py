@@ -91,6 +91,8 @@ class Call:
         """One leg for each image template; nothing is asked of a platform."""
         from imagewright.render import matrix
 
+        if self.options.name:
+            raise OptionsError("`--name` chooses one image template, a matrix has all of them", hint="leave one out")
         reports = self._checked()
         if not all(report.valid for report in reports):
             raise TemplateError(tuple(found for report in reports for found in report.diagnostics))

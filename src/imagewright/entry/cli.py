@@ -22,8 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code. Bad input and our own errors never leave a traceback."""
     arguments = sys.argv[1:] if arguments is None else arguments
     if wants_overview(arguments):
-        write_lines(sys.stdout, [OVERVIEW])
-        return 0
+        return _overview()
     from imagewright.core.clock import SystemClock
     from imagewright.core.errors import ImagewrightError
     from imagewright.entry.arguments import HelpWanted, read
@@ -51,6 +50,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ImagewrightError as error:
         console.say(_told(error, excerpts))
         return error.exit_code
+
+
+def _overview() -> int:
+    if sys.stdout is None:
+        return 0
+    try:
+        write_lines(sys.stdout, [OVERVIEW])
+    except Exception as error:
+        from imagewright.core.errors import ImagewrightError
+        from imagewright.entry.console import Console
+        from imagewright.render.excerpt import Excerpts
+        from imagewright.render.paint import Paint
+
+        if not isinstance(error, ImagewrightError):
+            raise
+        Console.of_process().say(_told(error, Excerpts(Paint())))
+        return error.exit_code
+    return 0
 
 
 def _told(error: ImagewrightError, excerpts: Excerpts) -> list[str]:

@@ -30,6 +30,8 @@ Names = Callable[[Option], tuple[str, ...]]
 Place = Callable[[str, str], str]
 """Writes the text of an inline template or parameters file; takes the option's name, returns the path."""
 
+FORMER_ARTIFACTS = "`customizer-source`"
+
 IN_A_PIPELINE: Layer = {"platform": Value(PUBLISHER, Provenance.DEFAULT)}
 """Nobody's word, so it gives way to what is built on the runner and published to Azure."""
 
@@ -90,7 +92,8 @@ class Request:
 
     `ignored` are inputs that a template file overrides, as azure/build-vm-image has it; `strange` are names that are
     no inputs and resemble none: a runner's own variable may look like an input. `former`: the template file came by
-    its former name.
+    its former name. `former_folder`: so did the artifacts, by that of azure/build-vm-image, which names their folder
+    by what comes before its first dot.
     """
 
     options: Options
@@ -98,6 +101,7 @@ class Request:
     ignored: tuple[str, ...] = ()
     strange: tuple[str, ...] = ()
     former: bool = False
+    former_folder: bool = False
 
     @property
     def prelude(self) -> str:
@@ -141,6 +145,7 @@ def read(inputs: Inputs, environment: Mapping[str, str], place: Place, *, unknow
         ignored=tuple(where for where in told if where not in used),
         strange=tuple(name for name in unknown if not inputs.similar(name)),
         former=former,
+        former_folder="artifacts" in given and FORMER_ARTIFACTS in given["artifacts"].where,
     )
 
 

@@ -102,9 +102,10 @@ def tags(text: str, where: str) -> dict[str, str]:
     """`k:v,k=v`, one a line or separated by commas; or a JSON object. A value keeps every `:` after the first."""
     if text.lstrip().startswith("{"):
         try:
-            return {str(name): str(value) for name, value in json.loads(text).items()}
+            document = json.loads(text)
         except ValueError as error:
             raise OptionsError(f"{where}: this is no JSON object: {error}") from error
+        return {name: _tag_value(name, value, where) for name, value in document.items()}
     found: dict[str, str] = {}
     for part in re.split(r"[,\n]", text):
         name, sign, value = re.match(r"([^:=]*)([:=]?)(.*)", part.strip(), re.DOTALL).groups()  # type: ignore[union-attr]
@@ -113,6 +114,14 @@ def tags(text: str, where: str) -> dict[str, str]:
         if name.strip():
             found[name.strip()] = value.strip()
     return found
+
+
+def _tag_value(name: str, value: object, where: str) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool | int | float):
+        return json.dumps(value)
+    raise OptionsError(f"{where}: the tag `{name}` has no text", hint="a tag's value is a string")
 
 
 # --- where it starts ---

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
     from imagewright.entry.source_changed import Memory
 
 NOTED = "imagewright-builds"
+LONGEST_RUN = 70
+"""Characters: with `mi-` before and six of a digest behind it, the 80 that an image's name may have."""
 
 
 def main(runner: Runner, arguments: Sequence[str]) -> int:
@@ -145,7 +148,7 @@ class Job:
         sign_in = self._signed_in(request) if writer(options) == PUBLISHER else None
         if sign_in is not None:
             options = replace(options, subscription=options.subscription or sign_in.subscription)
-        run = "" if options.templates else self.runner.run
+        run = "" if options.templates else _short(self.runner.run)
         if not options.templates:
             options = replace(options, templates=(self._made(request, options, run),))
         prepare = Preparation(
@@ -156,8 +159,8 @@ class Job:
 
     def _place(self, name: str, text: str) -> str:
         """A template that stands in the pipeline itself becomes a file, where its errors can point to."""
-        json = text.lstrip().startswith(("{", "//", "/*"))
-        file = self.directory / f"{name}.{'json' if json else 'yaml'}"
+        suffix = "json" if text.lstrip().startswith(("{", "//", "/*")) else "yaml"
+        file = self.directory / f"{name}.{suffix}"
         file.write_text(text, encoding="utf-8")
         return str(file)
 
@@ -188,11 +191,19 @@ class Job:
         file = self.directory / "template.json"
         file.write_text(made.text, encoding="utf-8")
         self.log.open(f"The template made of the inputs ({file})")
-        self.log.say(made.text.splitlines())
+        self.log.say(self._without_signature(made.text, request.pipeline.vhd_uri).splitlines())
         self.log.close()
         for note in made.notes:
             self.show(Note(note, Level.WARNING))
         return str(file)
+
+    def _without_signature(self, text: str, uri: str) -> str:
+        """A target may be an address that is signed; the runner knows that only of its own secrets."""
+        address, sign, signature = uri.partition("?")
+        if not sign:
+            return text
+        self._mask(signature)
+        return text.replace(json.dumps(uri), json.dumps(f"{address}?…", ensure_ascii=False))
 
     def _artifacts(self, request: Request) -> str:
         """The folder, file or pattern of build artifacts, or `""`."""
@@ -322,3 +333,8 @@ class Job:
 
         noted = Noted(self.runner.temp / NOTED, self.nothing_read.home)
         return clean_up(self.runner, noted, self.show, self.log, self.clock, self._signed_in)
+
+
+def _short(run: str) -> str:
+    """The name of a run, as long as the name of an image has room for it; a job's name may be long."""
+    return run if len(run) <= LONGEST_RUN else f"{run[: LONGEST_RUN - 7].rstrip('-')}-{digest(run)[:6]}"

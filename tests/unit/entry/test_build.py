@@ -293,6 +293,9 @@ def test_a_ledger_by_name(cli) -> None:
     assert cli.world.machines == set()
     assert "left behind: machine machine-8: there is no platform `mars`" in cli.out
     assert cli("cleanup", "--ledger", "nowhere.jsonl") == 2
+    Path("log.jsonl").write_text('{"time": "2026", "event": "note"}\n')
+    assert cli("cleanup", "--ledger", "log.jsonl") == 2
+    assert "log.jsonl is no ledger" in cli.err
 
 
 def test_only_the_newest_finished_builds_keep_their_log(cli) -> None:

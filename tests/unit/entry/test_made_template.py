@@ -11,7 +11,7 @@ from imagewright.core.errors import OptionsError
 from imagewright.core.plan import PlatformImage, SharedImageTarget, VhdTarget
 from imagewright.entry.inputs import Inputs, Names, read
 from imagewright.entry.made_template import Made, made_template, tags
-from imagewright.template.facade import plans
+from imagewright.template.facade import plans, validate_file
 
 SUBSCRIPTION = "00000000-0000-0000-0000-000000000001"
 GROUP = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg"
@@ -218,3 +218,19 @@ def test_tags() -> None:
     for wrong in ("a", "{a}", ":b"):
         with pytest.raises(OptionsError):
             tags(wrong, "input `image-tags`")
+
+
+def test_tags_of_a_json_object_are_texts() -> None:
+    given = '{"temporary": true, "days": 7, "team": "web"}'
+    assert tags(given, "t") == {"temporary": "true", "days": "7", "team": "web"}
+    for value in ("null", "[1]", '{"x": 1}'):
+        with pytest.raises(OptionsError, match="t: the tag `n` has no text"):
+            tags(f'{{"n": {value}}}', "t")
+
+
+def test_the_name_of_a_managed_image_may_have_80_characters(tmp_path: Path) -> None:
+    for length, valid in ((80, True), (81, False)):
+        file = tmp_path / "template.json"
+        file.write_text(json.dumps(made({**DEBIAN, "dist-type": "ManagedImage", "dist-resource-id": "x" * length})))
+        found = [each.message for each in validate_file(str(file)).diagnostics if each.code == "bad-resource-id"]
+        assert found == [] if valid else "has 81 characters" in found[0]

@@ -53,3 +53,8 @@ def test_unchanged_artifacts_are_a_cache_hit(cli) -> None:
     (cli.directory / "drop" / "app").write_text("y")
     assert cli("plan", cli.template("say hello"), "--artifacts", "drop", "--format", "json") == 0
     assert not any(step["cached"] for step in json.loads(cli.out)["steps"])
+
+
+def test_a_matrix_has_all_templates(cli) -> None:
+    assert cli("plan", "--format", "matrix", "--name", "web", cli.template("say a")) == 2
+    assert "`--name` chooses one image template" in cli.err

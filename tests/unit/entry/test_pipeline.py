@@ -271,3 +271,43 @@ def test_an_error_that_quotes_a_secret_does_not_show_it(action: Action, dry_run:
     assert len(ran.errors) == 1
     shown = [line for line in ran.log.splitlines() if not line.startswith("::add-mask::")]
     assert "hunter22" not in "\n".join(shown)
+
+
+# --- what the inputs of a template are made of ---
+
+MADE = {
+    "dry-run": "true", "resource-group-name": "rg", "location": "eastus",
+    "source-image": "Debian:debian-12:12-gen2:latest", "source-os-type": "linux",
+}  # fmt: skip
+
+
+def test_the_signature_of_a_target_is_not_shown(action: Action) -> None:
+    uri = "https://account.blob.core.windows.net/c/x.vhd?sv=1&sig=TOPSECRETSIG%3D"
+    ran = action(**MADE, **{"dist-type": "VHD", "vhd-uri": uri})
+    assert ran.code == 0, ran.log
+    shown = [line for line in ran.log.splitlines() if not line.startswith("::add-mask::")]
+    assert "TOPSECRETSIG" not in "\n".join(shown)
+    assert '"https://account.blob.core.windows.net/c/x.vhd?…"' in ran.log
+    assert "::add-mask::sv=1&sig=TOPSECRETSIG%253D" in ran.log
+    (file,) = action.root.glob("temp-1/*/template.json")
+    assert uri in file.read_text("utf-8")
+
+
+def test_the_name_of_an_image_has_room_for_a_long_jobs(action: Action) -> None:
+    action.environment["GITHUB_JOB"] = "build-" + "x" * 90
+    ran = action(**MADE)
+    assert ran.code == 0, ran.log
+    (file,) = action.root.glob("temp-1/*/template.json")
+    image = json.loads(file.read_text("utf-8"))["properties"]["distribute"][0]["imageId"].rpartition("/")[2]
+    assert len(image) == 80
+    assert image.startswith("mi-101-1-build-xxx")
+
+
+@pytest.mark.parametrize(("name", "folder"), [("customizer-source", "web"), ("artifacts", "web.v2")])
+def test_the_folder_in_the_guest_by_the_former_name_and_by_ours(action: Action, name: str, folder: str) -> None:
+    drop = action.workspace / "web.v2"
+    drop.mkdir()
+    (drop / "app").touch()
+    ran = action(**MADE, **{name: "web.v2"})
+    assert ran.code == 0, ran.log
+    assert f" from web.v2 to /tmp/{folder}, removed" in ran.log

@@ -149,6 +149,16 @@ def test_a_full_disk_behind_the_output_is_an_error(cli) -> None:
     assert "Exception ignored" not in done.stderr
 
 
+def test_help_that_cannot_be_printed_is_an_error_and_closed_output_is_none() -> None:
+    command = [sys.executable, "-m", "imagewright", "--help"]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, check=False, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+    assert (done.returncode, "Traceback" in done.stderr) == (6, False)
+    assert "the output cannot be written: No space left on device" in done.stderr
+    done = imagewright("--help", preexec_fn=lambda: os.close(1))
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_what_is_too_long_for_a_template_is_not_read_to_its_end() -> None:
     with Path("/dev/zero").open("rb") as endless:
         done = imagewright("validate", "-", stdin=endless)

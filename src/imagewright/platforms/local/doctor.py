@@ -63,6 +63,8 @@ def _accelerator(settings: Settings) -> Check:
 
 def _space(home: Path) -> Check:
     place = next(folder for folder in (home, *home.parents) if folder.exists())
+    if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
+        return Check("home", Verdict.BAD, f"nothing can be kept in {home}: {place} cannot be written to", "--home")
     free = shutil.disk_usage(place).free
     verdict = Verdict.BAD if free < LEAST else Verdict.POOR if free < ENOUGH else Verdict.GOOD
     hint = "" if verdict is Verdict.GOOD else "free some space, `imagewright cache prune`, or choose another `--home`"

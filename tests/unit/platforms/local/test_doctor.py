@@ -86,3 +86,12 @@ def test_what_the_set_up_installs_has_every_program_that_a_build_runs() -> None:
     essential = {"util-linux"}
     assert set(PACKAGES.values()) - essential <= set(said.split())
     assert {*doctor.TOOLS, *doctor.BOOTSTRAP_TOOLS, doctor.QEMU} <= set(PACKAGES)
+
+
+def test_a_home_that_cannot_be_one(machine: Machine) -> None:
+    machine.home = Path("/dev/null")
+    check = machine.checks()["home"]
+    assert (check.verdict, check.message) == (
+        Verdict.BAD,
+        "nothing can be kept in /dev/null: /dev/null cannot be written to",
+    )
