@@ -102,10 +102,10 @@ def _strays(options: Options, show: Redact, clock: Clock, sign_in: SignIn | None
 
 
 def _ledger(options: Options) -> Path:
-    if options.ledger is None or not options.ledger.is_file():
-        raise OptionsError(f"`--ledger`: there is no file {options.ledger}", hint="check the path")
     from imagewright.engine.ledger import is_ledger
 
+    if options.ledger is None or not options.ledger.is_file():
+        raise OptionsError(f"`--ledger`: there is no file {options.ledger}", hint="check the path")
     if not is_ledger(options.ledger):
         raise OptionsError(f"`--ledger`: {options.ledger} is no ledger", hint="it is called ledger.jsonl")
     return options.ledger

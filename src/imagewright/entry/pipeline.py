@@ -199,8 +199,8 @@ class Job:
 
     def _without_signature(self, text: str, uri: str) -> str:
         """A target may be an address that is signed; the runner knows that only of its own secrets."""
-        address, sign, signature = uri.partition("?")
-        if not sign:
+        address, _, signature = uri.partition("?")
+        if not signature:
             return text
         self._mask(signature)
         return text.replace(json.dumps(uri), json.dumps(f"{address}?…", ensure_ascii=False))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from contextlib import closing
 from datetime import datetime, timedelta
 
 from imagewright.core.clock import Clock, Deadline
+from imagewright.core.errors import PlatformError
 from imagewright.core.ownership import Owned
 from imagewright.platforms import Settings
-from imagewright.platforms.azure import names
+from imagewright.platforms.azure import errors, names
 from imagewright.platforms.azure.arm import Arm, Json
 from imagewright.platforms.azure.connection import connect
 from imagewright.platforms.azure.deletion import BUILD, GROUP, RESOURCE
@@ -36,30 +38,38 @@ def _found(arm: Arm, deadline: Deadline, now: datetime, older_than: float | None
     )
     found = [Owned("azure", GROUP, group["id"]) for group in groups if _over(group, now, older_than)]
     own = {group["id"].lower() for group in groups}
-    resources = [each for each in _tagged(arm, names.BUILD, deadline) if _group(each).lower() not in own]
+    resources = _tagged(arm, names.BUILD, own, deadline)
     shared = {(_group(each), each["tags"][names.BUILD]) for each in resources if _over(each, now, older_than)}
     found += [Owned("azure", BUILD, group, build) for group, build in sorted(shared)]
-    kept = _tagged(arm, names.KEY, deadline)
+    kept = _tagged(arm, names.KEY, (), deadline)
     found += [Owned("azure", RESOURCE, each["id"]) for each in kept if _over(each, now, None)]
     return tuple(found)
 
 
-def _tagged(arm: Arm, tag: str, deadline: Deadline) -> list[Json]:
-    """The resources with a tag of this name. A listing by tag leaves the tags out: it says which groups to read."""
+def _tagged(arm: Arm, tag: str, without: Collection[str], deadline: Deadline) -> list[Json]:
+    """The resources with a tag of this name, except in the groups `without`. A listing by tag leaves the tags out: it
+    says which groups to read."""
     rows = arm.all(
         f"listing what has the tag {tag}",
         deadline,
         lambda c, k: c.resources.resources.list(filter=f"tagName eq '{tag}'", **k),
     )
-    wanted = {row["id"].lower() for row in rows}
-    inside: list[Json] = []
-    for group in sorted({_group(row).rpartition("/")[2] for row in rows}):
-        inside += arm.all(
+    groups = {_group(row) for row in rows if _group(row).lower() not in without}
+    inside = [each for group in sorted(groups) for each in _inside(arm, group.rpartition("/")[2], deadline)]
+    return [each for each in inside if tag in (each.get("tags") or {})]
+
+
+def _inside(arm: Arm, group: str, deadline: Deadline) -> list[Json]:
+    try:
+        return arm.all(
             f"looking into {group}",
             deadline,
-            lambda c, k, group=group: c.resources.resources.list_by_resource_group(group, **k),  # type: ignore[misc]
+            lambda c, k: c.resources.resources.list_by_resource_group(group, **k),
         )
-    return [each for each in inside if each["id"].lower() in wanted and tag in (each.get("tags") or {})]
+    except PlatformError as error:
+        if errors.is_gone(error):
+            return []
+        raise
 
 
 def _over(thing: Json, now: datetime, older_than: float | None) -> bool:
