@@ -28,7 +28,7 @@ class ScriptedQemu:
         self.reads = 0
         self.halted = (1, 1)
         """A flag for each processor."""
-        self._process = subprocess.Popen(["sleep", "600"])
+        self._process = subprocess.Popen(["cat"], stdin=subprocess.PIPE)
         ours, self._theirs = socket.socketpair()
         self.process = QemuProcess(
             self._process, Qmp(ours), folder / "qemu.log", Owned("local", "process", "x"), clock or SystemClock()
@@ -40,8 +40,16 @@ class ScriptedQemu:
         self._process.kill()
         self._process.wait()
 
+    def power_off(self) -> None:
+        """As a QEMU ends whose guest has ended."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait()
+
     def end(self) -> None:
         self.process.kill()
+        if self._process.stdin is not None:
+            self._process.stdin.close()
         self._thread.join()
         self._theirs.close()
 

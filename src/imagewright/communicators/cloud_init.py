@@ -42,5 +42,5 @@ def _failure(code: int, said: str) -> str:
     try:
         errors = json.loads(said)["v1"]["errors"]
         return "; ".join(str(error) for error in errors)
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return said.strip(" .") or "no reason given" if code == 1 or "error" in said.split() else ""

@@ -7,6 +7,7 @@ import contextlib
 import io
 import logging
 import socket
+import struct
 import threading
 from collections.abc import Callable, Iterator
 
@@ -71,10 +72,12 @@ class Connection:
             transport.banner_timeout = seconds
             transport.auth_timeout = seconds
             try:
-                transport.start_client(timeout=seconds)
+                with _hostile():
+                    transport.start_client(timeout=seconds)
                 self._verify(transport)
                 key = paramiko.Ed25519Key.from_private_key(io.StringIO(self._login.private_key))
-                transport.auth_publickey(self._login.user, key)
+                with _hostile():
+                    transport.auth_publickey(self._login.user, key)
                 transport.set_keepalive(KEEPALIVE_SECONDS)
             except BaseException:
                 transport.close()
@@ -112,7 +115,8 @@ class Connection:
         for attempt in (1, 2):
             transport = self._connected(deadline)
             try:
-                return transport.open_session(timeout=max(1.0, min(60.0, deadline.remaining())))
+                with _hostile():
+                    return transport.open_session(timeout=max(1.0, min(60.0, deadline.remaining())))
             except (paramiko.SSHException, EOFError, OSError) as error:
                 self.close()
                 if attempt == 2:
@@ -126,7 +130,8 @@ class Connection:
         over = threading.Event()
         threading.Thread(target=_cut, args=(channel, deadline, over), name="deadline", daemon=True).start()
         try:
-            channel.exec_command(command)
+            with _hostile():
+                channel.exec_command(command)
             yield channel
         except (paramiko.SSHException, EOFError, OSError) as error:
             deadline.check()
@@ -140,6 +145,15 @@ class Connection:
         if self._transport is not None:
             self._transport.close()
             self._transport = None
+
+
+@contextlib.contextmanager
+def _hostile() -> Iterator[None]:
+    """paramiko hands on whatever its thread met in what a guest sent."""
+    try:
+        yield
+    except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, struct.error) as error:
+        raise paramiko.SSHException(f"the guest's SSH server sent nonsense: {error}") from error
 
 
 def _cut(channel: paramiko.Channel, deadline: Deadline, over: threading.Event) -> None:

@@ -23,7 +23,7 @@ class Lines:
         for line in complete:
             yield from _pieces(line)
         while len(rest) > LONGEST:
-            piece, rest = rest[:LONGEST], rest[LONGEST:]
+            piece, rest = _cut(rest)
             yield piece.decode("utf-8", "replace")
         self._rest = rest + held
 
@@ -35,8 +35,13 @@ class Lines:
 
 
 def _pieces(line: bytes) -> Iterator[str]:
-    if len(line) <= LONGEST:
-        yield line.decode("utf-8", "replace")
-        return
-    for start in range(0, len(line), LONGEST):
-        yield line[start : start + LONGEST].decode("utf-8", "replace")
+    while len(line) > LONGEST:
+        piece, line = _cut(line)
+        yield piece.decode("utf-8", "replace")
+    yield line.decode("utf-8", "replace")
+
+
+def _cut(line: bytes) -> tuple[bytes, bytes]:
+    """A piece and what is left, between two words where there are any: half a secret is not masked."""
+    end = line.rfind(b" ", LONGEST // 2, LONGEST) + 1 or LONGEST
+    return line[:end], line[end:]

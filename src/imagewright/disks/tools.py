@@ -105,8 +105,9 @@ def start(
     """Start `argv` in a session of its own, dying with us, output and errors on one pipe."""
     environment = {**os.environ, "LC_ALL": "C.UTF-8", **(env or {})}
     environment["PATH"] = f"{environment.get('PATH', '')}:/usr/local/sbin:/usr/sbin:/sbin"
-    if which(str(argv[0]), environment["PATH"]) is None:
-        raise PlatformError(f"{argv[0]} is not installed", hint=install(Path(argv[0]).name))
+    for needed in ("setpriv", str(argv[0])):
+        if which(needed, environment["PATH"]) is None:
+            raise PlatformError(f"{needed} is not installed", hint=install(Path(needed).name))
     return subprocess.Popen(
         ["setpriv", "--pdeathsig", "TERM", "--", "sh", "-c", _KEEPER, "sh", *map(str, argv)],
         stdin=stdin,

@@ -22,8 +22,8 @@ FOOTER_SIZE = 512
 MAX_SIZE = 4095 << 30
 """The largest managed disk that can be made from a VHD, in bytes."""
 
-_FIXED, _DYNAMIC, _DIFFERENCING = 2, 3, 4
-_KINDS = {_FIXED: "fixed", _DYNAMIC: "dynamic", _DIFFERENCING: "differencing"}
+FIXED, _DYNAMIC, _DIFFERENCING = 2, 3, 4
+_KINDS = {FIXED: "fixed", _DYNAMIC: "dynamic", _DIFFERENCING: "differencing"}
 _LAYOUT = struct.Struct(">8sIIQI4sI4sQQHBBII16sB427x")
 _CHECKSUM = slice(64, 68)
 _NO_OFFSET = 0xFFFFFFFFFFFFFFFF
@@ -58,7 +58,7 @@ def footer(size: int, *, unique_id: bytes, created: int = 0) -> bytes:
         raise ValueError("a VHD has a unique id of 16 bytes and a size of whole sectors")
     raw = _LAYOUT.pack(
         b"conectix", 2, 0x00010000, _NO_OFFSET, created, _CREATOR, 0x00010000, _WINDOWS,
-        size, size, *geometry(size), _FIXED, 0, unique_id, 0,
+        size, size, *geometry(size), FIXED, 0, unique_id, 0,
     )  # fmt: skip
     return raw[: _CHECKSUM.start] + struct.pack(">I", _checksum(raw)) + raw[_CHECKSUM.stop :]
 
@@ -163,7 +163,7 @@ def check(path: Path) -> list[str]:
     if found is None:
         return ["it has no VHD footer"]
     problems = []
-    if found.kind != _FIXED:
+    if found.kind != FIXED:
         problems.append(f"it is a {_KINDS.get(found.kind, 'strange')} VHD: Azure takes fixed ones only")
     if not found.checksum_is_right:
         problems.append("the checksum of its footer is wrong")
@@ -171,9 +171,9 @@ def check(path: Path) -> list[str]:
         problems.append(f"its footer is of an unknown version, {found.version:#x}")
     if found.current_size % MIB:
         problems.append(f"its virtual size, {found.current_size} bytes, is not a whole number of MiB")
-    if found.kind == _FIXED and found.current_size != end - FOOTER_SIZE:
+    if found.kind == FIXED and found.current_size != end - FOOTER_SIZE:
         problems.append(f"its footer says {found.current_size} bytes, but {end - FOOTER_SIZE} are there")
-    if found.kind == _FIXED and found.data_offset != _NO_OFFSET:
+    if found.kind == FIXED and found.data_offset != _NO_OFFSET:
         problems.append("its footer points to a header that fixed VHDs do not have")
     if found.saved_state:
         problems.append("it holds a saved state")

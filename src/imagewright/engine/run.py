@@ -201,8 +201,11 @@ class _Build:
             yield
         except (CustomizationError, ValidationError):
             if on_error is OnError.ABORT:
-                machine.keep()
                 self.scope.keep_all = True
+                try:
+                    machine.keep()
+                except OSError as error:
+                    self.record.emit(Note(f"the key to the machine could not be written: {error}", Level.WARNING))
                 hint = "run `imagewright cleanup` when you have seen enough"
                 self.record.emit(Note(f"the machine is kept: {machine.access()}", Level.WARNING, hint))
             raise

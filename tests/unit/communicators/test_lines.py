@@ -72,3 +72,12 @@ def test_a_line_without_end_fills_no_memory() -> None:
         for line in decoder.feed(b"x" * 10_000):
             assert len(line) <= lines.LONGEST
         assert len(decoder._rest) <= lines.LONGEST
+
+
+def test_a_long_line_is_cut_between_words() -> None:
+    """Half a secret would not be masked."""
+    line = b"x" * (lines.LONGEST - 20) + b" " + b"hunter2-secret-hunter2-secret"
+    cut = Lines()
+    got = [*cut.feed(line), *cut.end()]
+    assert got[-1] == "hunter2-secret-hunter2-secret"
+    assert "".join(got) == line.decode()

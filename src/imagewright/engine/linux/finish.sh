@@ -41,13 +41,13 @@ find /tmp /var/tmp -mindepth 1 -maxdepth 1 ! -name 'systemd-private-*' -exec rm 
 find /var/log -path /var/log/journal -prune -o -type f -size +0 -exec truncate -s 0 {} +
 
 # Package sources that were changed for this build, and by no customizer since, become what they were.
-if [ -d /run/imagewright/after ]; then
-  for file in /run/imagewright/after/* /run/imagewright/after/*/*; do
+if [ -d /var/lib/imagewright/after ]; then
+  for file in /var/lib/imagewright/after/* /var/lib/imagewright/after/*/*; do
     [ -f "$file" ] || continue
-    name="${file#/run/imagewright/after/}"
+    name="${file#/var/lib/imagewright/after/}"
     cmp -s "$file" "/etc/apt/$name" || continue
-    if [ -f "/run/imagewright/before/$name" ]; then
-      cat "/run/imagewright/before/$name" > "/etc/apt/$name" || failed=yes
+    if [ -f "/var/lib/imagewright/before/$name" ]; then
+      cat "/var/lib/imagewright/before/$name" > "/etc/apt/$name" || failed=yes
     else
       set -- "$@" "/etc/apt/$name"
     fi
@@ -80,7 +80,7 @@ echo localhost > /etc/hostname || failed=yes
 [ ! -L /var/lib/dbus/machine-id ] && set -- "$@" /var/lib/dbus/machine-id
 [ -f /etc/resolv.conf ] && [ ! -L /etc/resolv.conf ] && true > /etc/resolv.conf
 rm -rf "$@" \
-  /var/lib/cloud/* /run/cloud-init \
+  /var/lib/imagewright /var/lib/cloud/* /run/cloud-init \
   /etc/ssh/ssh_host_* \
   /etc/netplan/50-cloud-init.yaml /etc/network/interfaces.d/50-cloud-init* /etc/systemd/network/10-cloud-init-* \
   /etc/NetworkManager/system-connections/cloud-init-* /etc/sysconfig/network-scripts/ifcfg-eth* \

@@ -85,7 +85,8 @@ class Boot:
         fresh = isinstance(source, ExactSource)
         wanted = plan.machine.os_disk_size_gb * GIB if fresh else 0
         overlay = active(directory, 0, 0)
-        qemu_img.create_overlay(base, qemu_img.info(base).format, overlay, wanted or None)
+        below = qemu_img.info(base)
+        qemu_img.create_overlay(base, below.format, overlay, wanted or below.virtual_size)
         sizes = [qemu_img.info(overlay).virtual_size]
         data_disks = source.data_disks if isinstance(source, Disk) else ()
         for number, disk in enumerate(data_disks, start=1):

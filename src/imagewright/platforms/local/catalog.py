@@ -137,9 +137,11 @@ def _recipe(image: PlatformImage, entry: _Entry, catalog: Path | None) -> Recipe
     elif entry.url:
         origin = Download(entry.url, entry.sha256.lower(), entry.checksums)
     else:
-        origin = LocalFile(
-            (catalog.parent if catalog else Path()) / Path(entry.path).expanduser(), entry.sha256.lower()
-        )
+        try:
+            path = Path(entry.path).expanduser()
+        except RuntimeError as error:
+            raise PlatformError(f"{image}: {entry.path} is nowhere: {error}", hint=f"mend {catalog}") from error
+        origin = LocalFile((catalog.parent if catalog else Path()) / path, entry.sha256.lower())
     return Recipe(origin, entry.generation, entry.os)
 
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
+from imagewright.core.address import shown
 from imagewright.core.errors import PlatformError
 from imagewright.disks import tools
 from imagewright.platforms.local import debian_mirror, grub_bios, qemu_img
@@ -112,7 +113,7 @@ def bootstrap(
         raw = folder / "disk.raw"
         progress(f"partitioning a disk of {SIZE >> 30} GiB")
         _partition(raw, release, check)
-        progress(f"installing Debian {release.number} ({release.codename}) from {mirror.main}")
+        progress(f"installing Debian {release.number} ({release.codename}) from {shown(mirror.main)}")
         _install(raw, folder, release, mirror, progress, check)
         progress("writing the boot loaders")
         _write_esp(raw, folder, release, check)
@@ -251,7 +252,7 @@ def _explained(error: tools.ToolError, mirror: Mirror) -> PlatformError:
             "usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER"
         )
     elif not hint and ("Could not resolve" in said or "Failed to fetch" in said or "Unable to connect" in said):
-        hint = f"is {mirror.main} right? IMAGEWRIGHT_DEBIAN_MIRROR names another mirror"
+        hint = f"is {shown(mirror.main)} right? IMAGEWRIGHT_DEBIAN_MIRROR names another mirror"
     elif "GPG" in said or "NO_PUBKEY" in said or "not signed" in said:
         hint = "install debian-archive-keyring"
     worth = [f"  {line}" for line in error.tail if not line.startswith("I: ")]

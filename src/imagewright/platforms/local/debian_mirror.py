@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -56,15 +56,24 @@ def find(
     if named:
         security = environment.get("IMAGEWRIGHT_DEBIAN_SECURITY_MIRROR", "").rstrip("/") or _sibling(named)
         return Mirror(named, security, keyring, needed)
-    main = security = signed_by = ""
-    for source in apt_sources.configured() if sources is None else sources:
-        if "main" not in source.components or not source.uri.startswith(("http://", "https://")):
-            continue
-        if _MAIN.match(source.suite) and not main:
-            main, signed_by = source.uri.rstrip("/"), source.signed_by
-        elif _SECURITY.match(source.suite) and not security:
-            security = source.uri.rstrip("/")
-    return Mirror(main or PUBLIC, security or PUBLIC_SECURITY, signed_by or keyring, needed)
+    there = [
+        source
+        for source in (apt_sources.configured() if sources is None else sources)
+        if "main" in source.components and source.uri.startswith(("http://", "https://"))
+    ]
+    main = _archive([source for source in there if _MAIN.match(source.suite)])
+    security = next((source.uri.rstrip("/") for source in there if _SECURITY.match(source.suite)), PUBLIC_SECURITY)
+    if main is None:
+        return Mirror(PUBLIC, security, keyring, needed)
+    return Mirror(main.uri.rstrip("/"), security, main.signed_by or keyring, needed)
+
+
+def _archive(there: Sequence[AptSource]) -> AptSource | None:
+    """Debian's own archive among what has its suites' names: vendors' repositories use them too, but have no updates
+    of them, and are seldom called `debian`."""
+    updated = {source.uri for source in there if source.suite.endswith("-updates")}
+    called = [source for source in there if "debian" in source.uri.rstrip("/").rpartition("/")[2]]
+    return next(iter([*(source for source in there if source.uri in updated), *called]), None)
 
 
 def guest_apt_config(mirror: Mirror | None = None) -> dict[str, object]:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
+from imagewright.core.address import shown
 from imagewright.core.digest import digest
 from imagewright.core.errors import PlatformError
 from imagewright.disks import tools
@@ -92,7 +93,8 @@ def _releases(codename: str, mirror: Mirror, check: Callable[[], None] | None) -
         if len(found) < len(sources):
             reasons = [line for line in said if line.startswith(("E:", "W:", "Err:"))]
             raise PlatformError(
-                f"the package mirror {mirror.main} could not be read: {'; '.join(reasons[:3]) or 'no Release files'}",
+                f"the package mirror {shown(mirror.main)} could not be read: "
+                f"{'; '.join(reasons[:3]) or 'no Release files'}",
                 hint="look whether this machine reaches it; IMAGEWRIGHT_DEBIAN_MIRROR names another one",
             )
         return [path.read_text(errors="replace") for path in found]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import http.client
+import os
 import re
 import tempfile
 import urllib.request
@@ -79,6 +81,8 @@ def fetch(
     if info.format == "qcow2":
         file.replace(target)
     else:
+        if info.format == "raw":
+            os.truncate(file, info.virtual_size)  # behind the disk of a VHD is its footer
         qemu_img.convert(file, info.format, target, "qcow2", check=deadline.check)
 
 
@@ -90,6 +94,6 @@ def _day(url: str) -> str:
         with urllib.request.urlopen(request, timeout=30) as answer:
             changed = answer.headers.get("Last-Modified", "")
         day = parsedate_to_datetime(changed)
-    except (OSError, ValueError):
+    except (OSError, ValueError, http.client.HTTPException):
         day = datetime.now(UTC)
     return f"{day:%Y%m%d}"

@@ -64,7 +64,12 @@ class LocalPlatform:
         yield from check_targets(plan, self._settings.output)
 
     def resolve(self, source: Source, plan: Plan, deadline: Deadline) -> ExactSource:
-        exact = sources.resolve(source, self._settings.home, self._emit, self._clock, deadline)
+        try:
+            exact = sources.resolve(source, self._settings.home, self._emit, self._clock, deadline)
+        except OSError as error:
+            where = f"{error.filename}: " if error.filename else ""
+            said = f"the source could not be prepared: {where}{error.strerror or error}"
+            raise HostError(said, hint=FREE_SPACE) from error
         if exact.os_type is not OsType.LINUX:
             raise PlatformError(f"{exact} is a Windows image", hint="local builds are for Linux images")
         if exact.architecture != "x64":

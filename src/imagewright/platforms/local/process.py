@@ -59,10 +59,13 @@ class QemuProcess:
         return self._process.poll() is not None
 
     def wait_end(self, deadline: Deadline) -> None:
-        """Raises HostError when the end will not come, because QEMU has stopped its guest."""
+        """Raises HostError when it was not the guest that ended it, or when the end will not come, because QEMU has
+        stopped its guest."""
 
         def look() -> bool | None:
             if self.ended():
+                if self._process.poll() != 0:
+                    self.alive()
                 return True
             self._not_stalled()
             return None

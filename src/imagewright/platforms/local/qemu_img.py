@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from imagewright.core.errors import PlatformError
-from imagewright.disks import tools
+from imagewright.disks import tools, vhd
 from imagewright.disks.convert import Progress
 from imagewright.disks.convert import convert as _convert
 
@@ -25,8 +25,15 @@ class ImageInfo:
 
 
 def info(path: Path, format: str = "") -> ImageInfo:  # noqa: A002
-    """What `path` is. `format` is probed when not given; a VHD is known by its footer, which qemu-img overlooks."""
-    known = format or ("vpc" if _has_vhd_footer(path) else "")
+    """What `path` is. `format` is probed when not given; a VHD is known by its footer, which qemu-img overlooks.
+
+    A fixed VHD is a raw disk of the size that its footer says, with that footer behind it: QEMU would take the size
+    from the footer's geometry, which is smaller, for what it has not made itself.
+    """
+    footer = None if format else _vhd_footer(path)
+    if footer is not None and footer.kind == vhd.FIXED:
+        return ImageInfo("raw", footer.current_size)
+    known = format or ("vpc" if footer is not None else "")
     argv = ["info", "--force-share", "--output=json", *(["-f", known] if known else []), str(path)]
     try:
         found = json.loads(_output(argv, path))
@@ -79,14 +86,14 @@ def convert(
     _convert(source, source_format, target, target_format, size=size, progress=progress, check=check)
 
 
-def _has_vhd_footer(path: Path) -> bool:
+def _vhd_footer(path: Path) -> vhd.Footer | None:
     try:
         with path.open("rb") as file:
             end = file.seek(0, 2)
-            file.seek(max(0, end - 512))
-            return file.read(8) == b"conectix"
+            file.seek(max(0, end - vhd.FOOTER_SIZE))
+            return vhd.parse_footer(file.read(vhd.FOOTER_SIZE))
     except OSError:
-        return False
+        return None
 
 
 def _run(argv: list[str]) -> tuple[int, str]:

@@ -21,7 +21,9 @@ KEY_COMMENT = "imagewright-build"
 BIN = "/dev/shm/imagewright"
 """In memory, and, other than /run, executable everywhere."""
 
-VERSION = "seed.v5"
+KEPT = "/var/lib/imagewright"
+
+VERSION = "seed.v6"
 """Counts in the first key of a chain: another seed makes another first boot."""
 
 
@@ -76,11 +78,13 @@ def _agent() -> str:
 
 
 def _keep_apt(when: str) -> str:
-    """Copy the package sources to memory before and after cloud-init changes them, so that they can be put back."""
-    kept = f"/run/imagewright/{when}"
-    copy = f"mkdir -p {kept} && cd /etc/apt && cp -a sources.list* mirrors apt.conf.d {kept}/ 2>/dev/null"
+    """Copy the package sources before and after cloud-init changes them, so that they can be put back; to the disk,
+    for a guest that reboots, and only once. What finishes the image removes the copies."""
+    kept = f"{KEPT}/{when}"
+    make = f"mkdir -p -m 700 {KEPT} && mkdir -p {kept}"
+    copy = f"{make} && cd /etc/apt && cp -a sources.list* mirrors apt.conf.d {kept}/ 2>/dev/null"
     if when == "before":
-        return f"{copy}; true"
+        return f"[ -d {kept} ] || {{ {copy}; }}; true"
     same = 'cmp -s "$file" "../before/$file" && rm "$file"'
     return f"{copy}; cd {kept} && find . -type f | while read -r file; do {same}; done; true"
 

@@ -17,7 +17,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
+from imagewright.core.address import bare, shown
 from imagewright.core.clock import MOMENT, Clock, Deadline, fresh_name
 from imagewright.core.errors import PlatformError
 from imagewright.core.events import Emit, Level, Note, Progress
@@ -32,6 +34,8 @@ MAX_AGE = 24 * 3600.0
 """Seconds: for how long the answer to "what is the latest?" is believed."""
 
 _LATEST = "latest"
+LONGEST_NAME = 80
+"""Characters of an image's own name in that of its directory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,16 +76,16 @@ class SourceStore:
             latest.append(downloads.latest(recipe, self._deadline))
             return latest[0].version
 
-        name = Path(recipe.url).name
+        name = unquote(urlsplit(recipe.url).path).rpartition("/")[2][:LONGEST_NAME]
 
         def tell(done: int, total: int) -> None:
             self._emit(Progress(name, done, total))
 
         def make(folder: Path, target: Path, exact: str) -> None:
-            self._say(f"downloading {recipe.url} ({exact}): only once")
+            self._say(f"downloading {shown(recipe.url)} ({exact}): only once")
             downloads.fetch(recipe, latest[0].checksum, folder, target, tell, self._deadline)
 
-        return self._get(f"{name}-{hashlib.sha256(recipe.url.encode()).hexdigest()[:8]}", version, newest, make)
+        return self._get(f"{name}-{hashlib.sha256(bare(recipe.url).encode()).hexdigest()[:8]}", version, newest, make)
 
     def _get(
         self, name: str, version: str, newest: Callable[[], str], make: Callable[[Path, Path, str], None]
@@ -102,7 +106,8 @@ class SourceStore:
                 self._emit(Note(f"whether {name} has changed could not be found out", Level.WARNING, hint))
                 return kept
             base = _read(place / exact) or self._make(place, exact, make)
-            _write_json(place / "latest.json", {"version": exact, "looked": self._clock.now().isoformat()})
+            with contextlib.suppress(OSError):  # then it is looked for again next time
+                _write_json(place / "latest.json", {"version": exact, "looked": self._clock.now().isoformat()})
             return base
 
     def _make(self, place: Path, exact: str, make: Callable[[Path, Path, str], None]) -> Base:

@@ -74,7 +74,7 @@ class LocalTargets:
     def _vhd(self, disk: Disk, target: VhdTarget, owner: Owner, deadline: Deadline) -> RunOutput:
         path = _place(target, self._output).absolute()
         for number, one in enumerate((disk, *disk.data_disks)):
-            part = path if number == 0 else path.with_name(f"{path.stem}-data-{number}{path.suffix}")
+            part = path if number == 0 else _data_disk(path, number)
             partial = partial_of(part)
             owned = owner.own(Owned("local", FILE, str(partial)))
             vhd.export(
@@ -90,7 +90,7 @@ class LocalTargets:
             owner.release(owned)
         if target.tags:
             tags = json.dumps({"tags": dict(target.tags)}, indent=1) + "\n"
-            write_whole(path.with_name(f"{path.name}.json"), tags)
+            write_whole(_tags(path), tags)
         return RunOutput(target.run_output_name, artifact_uri=str(path))
 
     def _managed(
@@ -141,18 +141,38 @@ class LocalTargets:
 
 def check_targets(plan: Plan, output: Path) -> Iterator[Diagnostic]:
     """What will keep a VHD from being written: told now, not after the whole build."""
+    taken: dict[Path, str] = {}
     for target in plan.targets:
         if not isinstance(target, VhdTarget):
             continue
         try:
-            folder = _place(target, output).parent
-            if _writable(folder):
+            path = _place(target, output).absolute()
+            written = _written(path, len(plan.machine.data_disk_sizes_gb))
+            another = next((taken[each] for each in written if each in taken), "")
+            taken |= dict.fromkeys(written, target.run_output_name)
+            if not another and _writable(path.parent) and not path.is_dir():
                 continue
-            message = f"{target.run_output_name}: {folder} cannot be written"
+            message = f"{target.run_output_name}: {path if path.is_dir() else path.parent} cannot be written"
             hint = "look at its rights, or choose another place" + ("" if target.uri else " with `--output`")
+            if another:
+                message = f"{target.run_output_name} and {another} would be written to the same file"
+                hint = "choose another `runOutputName` or `uri`"
         except DistributionError as error:
             message, hint = error.message, error.hint
         yield Diagnostic(Severity.ERROR, "target-not-writable", message, target.origin or plan.origin, hint)
+
+
+def _written(path: Path, data_disks: int) -> tuple[Path, ...]:
+    """The OS disk, the data disks, and the tags."""
+    return path, *(_data_disk(path, number) for number in range(1, data_disks + 1)), _tags(path)
+
+
+def _data_disk(path: Path, number: int) -> Path:
+    return path.with_name(f"{path.stem}-data-{number}{path.suffix}")
+
+
+def _tags(path: Path) -> Path:
+    return path.with_name(f"{path.name}.json")
 
 
 def _place(target: VhdTarget, output: Path) -> Path:

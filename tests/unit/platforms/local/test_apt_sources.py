@@ -152,3 +152,13 @@ def test_a_guest_is_told_the_mirror_the_proxy_and_where_the_host_is() -> None:
         "security": [{"arches": ["default"], "uri": "http://10.0.2.2:8080/security"}],
         "conf": 'Acquire::http::Proxy "http://10.0.2.2:3128/";\nAcquire::Check-Valid-Until "false";\n',
     }
+
+
+def test_vendors_repositories_are_not_debians() -> None:
+    code = AptSource("https://packages.example/repos/code", "stable", ("main",), "/code.gpg")
+    lab = AptSource("https://packages.example/lab/debian", "bookworm", ("main",), "/lab.gpg")
+    cache = AptSource("http://cache.example/os", "bookworm", ("main",))
+    updates = AptSource("http://cache.example/os", "bookworm-updates", ("main",))
+    assert debian_mirror.find({}, [code], {}).main == debian_mirror.PUBLIC
+    assert debian_mirror.find({}, [code, lab, cache, updates], {}).main == "http://cache.example/os"
+    assert debian_mirror.find({}, [code, DEBIAN], {}).main == DEBIAN.uri.rstrip("/")

@@ -147,7 +147,7 @@ def test_a_cache_that_cannot_be_written_costs_no_build(setting: Setting) -> None
     setting.store.root.write_text("a file where the directory should be")
     setting.machine.checkpoint(ONE, "one")
     assert "no checkpoint was kept" in setting.notes()[0]
-    setting.qemu.die()
+    setting.qemu.power_off()
     disk = setting.machine.capture(DISK, Deadline.after(CLOCK, 20, "the capture"))
     assert "the captured disk is not kept" in setting.notes()[1]
     assert disk.location == str(active(setting.directory, 0, 0))
@@ -163,7 +163,7 @@ def test_a_machine_that_died_is_not_called_a_failed_checkpoint(setting: Setting)
 
 def test_a_captured_disk_lies_on_the_checkpoint_below_it(setting: Setting) -> None:
     setting.machine.checkpoint(ONE, "one")
-    setting.qemu.die()
+    setting.qemu.power_off()
     disk = setting.machine.capture(DISK, Deadline.after(CLOCK, 20, "the capture"))
     assert setting.store.settle() == []
     setting.verify(DISK, "disk")

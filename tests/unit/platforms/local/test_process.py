@@ -57,6 +57,18 @@ def test_qemu_is_asked_once_a_second_at_most(qemu: ScriptedQemu, clock: ManualCl
         qemu.process.alive()
 
 
+def test_an_end_that_was_not_the_guests_is_none(qemu: ScriptedQemu) -> None:
+    """Else a disk that was not unmounted would be an image."""
+    qemu.die()
+    with pytest.raises(HostError, match="QEMU ended with signal 9"):
+        qemu.process.wait_end(Deadline.after(SystemClock(), 60, "the end"))
+
+
+def test_the_guests_own_end_is_one(qemu: ScriptedQemu) -> None:
+    qemu.power_off()
+    qemu.process.wait_end(Deadline.after(SystemClock(), 60, "the end"))
+
+
 def test_the_last_words_of_a_dead_qemu_are_told(qemu: ScriptedQemu, tmp_path: Path) -> None:
     (tmp_path / "qemu.log").write_text("first\ncould not allocate\n\n")
     qemu.die()

@@ -447,3 +447,20 @@ def test_a_vhd_that_cannot_be_written_is_told_before_the_build(tmp_path: Path) -
     )
     assert found(VhdTarget("web"), tmp_path / "fresh/folder") == []
     assert found(ManagedImageTarget("web", MANAGED, "westeurope"), tmp_path / "file") == []
+
+
+def test_two_targets_in_one_file_are_told_before_the_build(tmp_path: Path) -> None:
+    plan = small_plan()
+    plan = replace(plan, machine=replace(plan.machine, data_disk_sizes_gb=(1,)))
+
+    def found(*targets: Target) -> list[str]:
+        return [one.message for one in check_targets(replace(plan, targets=targets), tmp_path)]
+
+    assert found(VhdTarget("web"), VhdTarget("web-data-1")) == [
+        "web-data-1 and web would be written to the same file"
+    ]
+    uri = str(tmp_path / "same.vhd")
+    assert found(VhdTarget("a", uri=uri), VhdTarget("b", uri=uri)) == ["b and a would be written to the same file"]
+    assert found(VhdTarget("web"), VhdTarget("web-data-2")) == []
+    (tmp_path / "web.vhd").mkdir()
+    assert found(VhdTarget("web")) == [f"web: {tmp_path}/web.vhd cannot be written"]
