@@ -28,7 +28,7 @@ def copied(source: Path, target: Path) -> Path:
     return target
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(size=st.integers(0, 7 * CHUNK), pieces=PIECES)
 def test_a_copy_is_the_same_and_has_the_same_digest(
     tmp_path_factory: pytest.TempPathFactory, size: int, pieces: list[tuple[int, bytes]]

@@ -73,7 +73,7 @@ def test_detail_and_strange_names_survive(path: Path) -> None:
     assert pending(path) == (strange,)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(cut=st.integers(min_value=0, max_value=400))
 def test_a_ledger_cut_off_anywhere_is_readable_and_forgets_nothing_that_was_written(
     tmp_path_factory: pytest.TempPathFactory, cut: int

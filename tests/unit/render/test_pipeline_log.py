@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from manual_clock import ManualClock
 from runner_grammar import Command, azure_commands, github_commands
@@ -102,7 +102,6 @@ def test_no_runner_obeys_a_name_from_the_template(log: Log, line: str) -> None:
 
 
 @pytest.mark.parametrize("name", list(DIALECTS))
-@settings(deadline=None)
 @given(lines=st.lists(st.text() | st.sampled_from(EVIL), max_size=5))
 def test_whatever_a_guest_prints_is_only_shown(name: str, lines: list[str]) -> None:
     log = Log(name)
@@ -116,7 +115,6 @@ def test_whatever_a_guest_prints_is_only_shown(name: str, lines: list[str]) -> N
 words = st.text(max_size=10).map(str.strip)
 
 
-@settings(deadline=None)
 @given(message=st.text(), title=words, file=words.filter(bool))
 def test_what_is_escaped_is_read_back(message: str, title: str, file: str) -> None:
     origin = Origin(file, 3, 4)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imagewright.core.errors import Severity
@@ -233,7 +233,7 @@ ARGUMENTS = st.recursive(
 
 
 @pytest.mark.parametrize("name", sorted(FUNCTIONS))
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=20)
 @given(arguments=st.lists(ARGUMENTS, max_size=4))
 def test_a_function_gives_a_value_or_an_error_of_ours(name: str, arguments: list[Any]) -> None:
     with suppress(ExpressionError):
