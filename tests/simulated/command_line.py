@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -87,6 +88,11 @@ class CommandLine:
     def run(self, *arguments: str, home: Path | None = None, **more: str) -> tuple[int, str]:
         running = self.start(*arguments, home=home, **more)
         return running.wait(), running.text()
+
+    def kill(self) -> None:
+        """What runs now, at once."""
+        self.started.wait(10)
+        os.kill(self.pid, signal.SIGKILL)
 
     def template(self, definition: str, *, inline: str = "echo hello", **more: Any) -> Path:
         """A template with one customizer and one gallery target."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import threading
 from pathlib import Path
 
@@ -14,11 +12,7 @@ from command_line import CommandLine
 
 
 def _killed(line: CommandLine, simulator: Simulator, template: str, **more: Path) -> None:
-    def kill() -> None:
-        line.started.wait(10)
-        os.kill(line.pid, signal.SIGKILL)
-
-    simulator.faults.add(Fault(".*/virtualNetworks/[^/]*", "PUT", then=kill))
+    simulator.faults.add(Fault(".*/virtualNetworks/[^/]*", "PUT", then=line.kill))
     line.run("build", template, "--no-cache", **more)
     simulator.faults.clear()
     simulator.settle()

@@ -3,7 +3,6 @@ put none there."""
 
 from __future__ import annotations
 
-import os
 import signal
 
 import pytest
@@ -24,11 +23,7 @@ def _accounts(world: AzureWorld) -> list[str]:
 
 
 def _killed(world: AzureWorld, line: CommandLine, fault: Fault) -> None:
-    def kill() -> None:
-        line.started.wait(10)
-        os.kill(line.pid, signal.SIGKILL)
-
-    fault.then = kill
+    fault.then = line.kill
     world.simulator.faults.add(fault)
     code, said = line.run("build", str(line.template(world.definition, **VHD)), "--no-cache")
     assert (code, fault.struck) == (-signal.SIGKILL, 1), said

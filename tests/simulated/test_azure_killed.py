@@ -6,7 +6,6 @@ are sent at once change places, and every shape that an undisturbed build sends 
 
 from __future__ import annotations
 
-import os
 import signal
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -125,8 +124,7 @@ class Killer:
 
     def _kill(self) -> None:
         """What is whole at this moment has come out of the build; whatever Azure ends later has not."""
-        self._line.started.wait(10)
-        os.kill(self._line.pid, signal.SIGKILL)
+        self._line.kill()
         self._whole = self._world.published()
 
 

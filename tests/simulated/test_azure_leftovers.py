@@ -33,11 +33,7 @@ def test_cancelled_in_the_middle(world: AzureWorld, line: CommandLine) -> None:
 def test_what_a_dead_machine_left_is_found_by_its_tags(world: AzureWorld, line: CommandLine, tmp_path: Path) -> None:
     template = str(line.template(world.definition))
 
-    def kill() -> None:
-        line.started.wait(10)
-        os.kill(line.pid, signal.SIGKILL)
-
-    world.simulator.faults.add(Fault(".*/powerOff", "POST", then=kill))
+    world.simulator.faults.add(Fault(".*/powerOff", "POST", then=line.kill))
     line.run("build", template, "--no-cache", home=tmp_path / "dead")
     world.simulator.settle()
     left = world.left()
@@ -57,11 +53,7 @@ def test_what_a_dead_machine_left_in_a_shared_group_is_found_too(
     world.sdk.network.public_ip_addresses.begin_create_or_update("mine", "mine", {"location": "eastus"}).result()
     world.mark()
 
-    def kill() -> None:
-        line.started.wait(10)
-        os.kill(line.pid, signal.SIGKILL)
-
-    world.simulator.faults.add(Fault(".*/powerOff", "POST", then=kill))
+    world.simulator.faults.add(Fault(".*/powerOff", "POST", then=line.kill))
     template = str(line.template(world.definition, stagingResourceGroup=group))
     line.run("build", template, "--no-cache", home=tmp_path / "dead")
     world.simulator.settle()

@@ -11,6 +11,7 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from imagewright.core.errors import DistributionError
 from imagewright.core.files import partial_of
@@ -88,6 +89,13 @@ def parse_footer(raw: bytes) -> Footer | None:
     )
 
 
+def footer_of(file: BinaryIO) -> Footer | None:
+    """The footer of an open file, or None if it ends with none."""
+    end = file.seek(0, 2)
+    file.seek(max(0, end - FOOTER_SIZE))
+    return parse_footer(file.read(FOOTER_SIZE))
+
+
 def geometry(size: int) -> tuple[int, int, int]:
     """Cylinders, heads and sectors per track, by the algorithm in the appendix of the specification."""
     total = min(size // 512, 65535 * 16 * 255)
@@ -155,9 +163,8 @@ def check(path: Path) -> list[str]:
     """Which of Azure's rules for an uploaded VHD the file `path` breaks; none if it is fine."""
     with path.open("rb") as file:
         start = file.read(8)
+        found = footer_of(file)
         end = file.seek(0, 2)
-        file.seek(max(0, end - FOOTER_SIZE))
-        found = parse_footer(file.read(FOOTER_SIZE))
     if start == b"vhdxfile":
         return ["it is a VHDX: Azure takes VHDs only"]
     if found is None:

@@ -30,7 +30,7 @@ Names = Callable[[Option], tuple[str, ...]]
 Place = Callable[[str, str], str]
 """Writes the text of an inline template or parameters file; takes the option's name, returns the path."""
 
-FORMER_ARTIFACTS = "`customizer-source`"
+ARTIFACTS = next(option for option in INPUTS if option.field == "artifacts")
 
 IN_A_PIPELINE: Layer = {"platform": Value(PUBLISHER, Provenance.DEFAULT)}
 """Nobody's word, so it gives way to what is built on the runner and published to Azure."""
@@ -145,7 +145,7 @@ def read(inputs: Inputs, environment: Mapping[str, str], place: Place, *, unknow
         ignored=tuple(where for where in told if where not in used),
         strange=tuple(name for name in unknown if not inputs.similar(name)),
         former=former,
-        former_folder="artifacts" in given and FORMER_ARTIFACTS in given["artifacts"].where,
+        former_folder=inputs.name(ARTIFACTS) in ARTIFACTS.former_github,
     )
 
 

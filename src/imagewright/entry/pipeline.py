@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from imagewright import app
 from imagewright.app.settings import writer
+from imagewright.core.address import shown
 from imagewright.core.clock import Clock, SystemClock, fresh_name
 from imagewright.core.digest import digest
 from imagewright.core.errors import CancelledError, ImagewrightError, OptionsError
@@ -199,11 +200,11 @@ class Job:
 
     def _without_signature(self, text: str, uri: str) -> str:
         """A target may be an address that is signed; the runner knows that only of its own secrets."""
-        address, _, signature = uri.partition("?")
+        signature = uri.partition("?")[2]
         if not signature:
             return text
         self._mask(signature)
-        return text.replace(json.dumps(uri), json.dumps(f"{address}?…", ensure_ascii=False))
+        return text.replace(json.dumps(uri), json.dumps(shown(uri), ensure_ascii=False))
 
     def _artifacts(self, request: Request) -> str:
         """The folder, file or pattern of build artifacts, or `""`."""

@@ -9,6 +9,7 @@ import atexit
 import os
 import signal
 import sys
+from collections.abc import Callable
 from types import FrameType
 
 NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
@@ -46,16 +47,14 @@ def answer_signals() -> None:
     Python, at its very end, puts back the handlers that it found: without more, a signal then would replace the exit
     code.
     """
-    atexit.register(_ignore_signals)
-    for name in NAMES:
-        if (number := getattr(signal, name, None)) is not None:
-            signal.signal(number, _end)
+    atexit.register(_answer, signal.SIG_IGN)
+    _answer(_end)
 
 
-def _ignore_signals() -> None:
+def _answer(handler: signal.Handlers | Callable[[int, FrameType | None], None]) -> None:
     for name in NAMES:
         if (number := getattr(signal, name, None)) is not None:
-            signal.signal(number, signal.SIG_IGN)
+            signal.signal(number, handler)
 
 
 def _end(number: int, _frame: FrameType | None) -> None:

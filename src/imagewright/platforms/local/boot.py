@@ -83,11 +83,9 @@ class Boot:
         """The disks, the keys and the seed of a machine that begins with `source`."""
         base = Path(source.location)
         fresh = isinstance(source, ExactSource)
-        wanted = plan.machine.os_disk_size_gb * GIB if fresh else 0
-        overlay = active(directory, 0, 0)
         below = qemu_img.info(base)
-        qemu_img.create_overlay(base, below.format, overlay, wanted or below.virtual_size)
-        sizes = [qemu_img.info(overlay).virtual_size]
+        sizes = [(plan.machine.os_disk_size_gb * GIB if fresh else 0) or below.virtual_size]
+        qemu_img.create_overlay(base, below.format, active(directory, 0, 0), sizes[0])
         data_disks = source.data_disks if isinstance(source, Disk) else ()
         for number, disk in enumerate(data_disks, start=1):
             qemu_img.create_overlay(Path(disk.location), disk.format, active(directory, number, 0))

@@ -21,6 +21,7 @@ from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import unquote, urlsplit
 
 import pydantic
 import yaml
@@ -47,6 +48,10 @@ class Download:
     url: str
     sha256: str = ""
     checksums: str = ""
+
+    @property
+    def file_name(self) -> str:
+        return unquote(urlsplit(self.url).path).rpartition("/")[2]
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,7 +73,7 @@ def _archive(there: Sequence[AptSource]) -> AptSource | None:
     of them, and are seldom called `debian`."""
     updated = {source.uri for source in there if source.suite.endswith("-updates")}
     called = [source for source in there if "debian" in source.uri.rstrip("/").rpartition("/")[2]]
-    return next(iter([*(source for source in there if source.uri in updated), *called]), None)
+    return next((source for source in there if source.uri in updated), next(iter(called), None))
 
 
 def guest_apt_config(mirror: Mirror | None = None) -> dict[str, object]:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 from imagewright.core.address import shown
 from imagewright.core.clock import Deadline
@@ -40,10 +39,9 @@ def latest(recipe: Download, deadline: Deadline) -> Latest:
             sums = Path(folder) / "sums"
             fetching.read(recipe.checksums, sums, deadline)
             text = sums.read_bytes()[: 1 << 20].decode("utf-8", "replace")
-        name = unquote(urlsplit(recipe.url).path).rpartition("/")[2]
-        checksum = find_checksum(text, name)
+        checksum = find_checksum(text, recipe.file_name)
         if not checksum:
-            raise FetchError(f"{shown(recipe.checksums)} has no checksum of {name}")
+            raise FetchError(f"{shown(recipe.checksums)} has no checksum of {recipe.file_name}")
     return Latest(f"0.{_day(recipe.url)}.{int(checksum[:6], 16)}", checksum)
 
 

@@ -26,6 +26,11 @@ def on_host(doing: str) -> Iterator[None]:
     except PlatformError as error:
         raise HostError(error.message, hint=error.hint, origin=error.origin) from error
     except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        hint = FREE_SPACE if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
-        raise HostError(f"{doing}: {where}{error.strerror or error}", hint=hint) from error
+        raise refused(doing, error) from error
+
+
+def refused(doing: str, error: OSError) -> HostError:
+    """The same of an OSError alone, for what may fail in other ways too."""
+    where = f"{error.filename}: " if error.filename else ""
+    hint = FREE_SPACE if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
+    return HostError(f"{doing}: {where}{error.strerror or error}", hint=hint)

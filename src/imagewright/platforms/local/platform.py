@@ -24,7 +24,7 @@ from imagewright.platforms.local.checkpoint import DamagedError, Entry, layer_na
 from imagewright.platforms.local.checkpoints import Checkpoints
 from imagewright.platforms.local.debian import guest_apt_config
 from imagewright.platforms.local.flat import FILE
-from imagewright.platforms.local.host import FREE_SPACE, HostError
+from imagewright.platforms.local.host import FREE_SPACE, HostError, refused
 from imagewright.platforms.local.image_store import DIRECTORY
 from imagewright.platforms.local.machine import Frame, LocalMachine, disk_of
 from imagewright.platforms.local.targets import LocalTargets, check_targets, own_place
@@ -67,9 +67,7 @@ class LocalPlatform:
         try:
             exact = sources.resolve(source, self._settings.home, self._emit, self._clock, deadline)
         except OSError as error:
-            where = f"{error.filename}: " if error.filename else ""
-            said = f"the source could not be prepared: {where}{error.strerror or error}"
-            raise HostError(said, hint=FREE_SPACE) from error
+            raise refused("the source could not be prepared", error) from error
         if exact.os_type is not OsType.LINUX:
             raise PlatformError(f"{exact} is a Windows image", hint="local builds are for Linux images")
         if exact.architecture != "x64":

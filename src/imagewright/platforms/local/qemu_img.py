@@ -89,9 +89,7 @@ def convert(
 def _vhd_footer(path: Path) -> vhd.Footer | None:
     try:
         with path.open("rb") as file:
-            end = file.seek(0, 2)
-            file.seek(max(0, end - vhd.FOOTER_SIZE))
-            return vhd.parse_footer(file.read(vhd.FOOTER_SIZE))
+            return vhd.footer_of(file)
     except OSError:
         return None
 

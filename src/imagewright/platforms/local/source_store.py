@@ -17,7 +17,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 from imagewright.core.address import bare, shown
 from imagewright.core.clock import MOMENT, Clock, Deadline, fresh_name
@@ -76,7 +75,7 @@ class SourceStore:
             latest.append(downloads.latest(recipe, self._deadline))
             return latest[0].version
 
-        name = unquote(urlsplit(recipe.url).path).rpartition("/")[2][:LONGEST_NAME]
+        name = recipe.file_name[:LONGEST_NAME]
 
         def tell(done: int, total: int) -> None:
             self._emit(Progress(name, done, total))

@@ -147,19 +147,25 @@ def check_targets(plan: Plan, output: Path) -> Iterator[Diagnostic]:
             continue
         try:
             path = _place(target, output).absolute()
-            written = _written(path, len(plan.machine.data_disk_sizes_gb))
-            another = next((taken[each] for each in written if each in taken), "")
-            taken |= dict.fromkeys(written, target.run_output_name)
-            if not another and _writable(path.parent) and not path.is_dir():
-                continue
-            message = f"{target.run_output_name}: {path if path.is_dir() else path.parent} cannot be written"
-            hint = "look at its rights, or choose another place" + ("" if target.uri else " with `--output`")
-            if another:
-                message = f"{target.run_output_name} and {another} would be written to the same file"
-                hint = "choose another `runOutputName` or `uri`"
+            _refuse(target, path)
+            for written in _written(path, len(plan.machine.data_disk_sizes_gb)):
+                if (another := taken.setdefault(written, target.run_output_name)) != target.run_output_name:
+                    raise DistributionError(
+                        f"{target.run_output_name} and {another} would be written to the same file",
+                        hint="choose another `runOutputName` or `uri`",
+                    )
         except DistributionError as error:
-            message, hint = error.message, error.hint
-        yield Diagnostic(Severity.ERROR, "target-not-writable", message, target.origin or plan.origin, hint)
+            where = target.origin or plan.origin
+            yield Diagnostic(Severity.ERROR, "target-not-writable", error.message, where, error.hint)
+
+
+def _refuse(target: VhdTarget, path: Path) -> None:
+    blocked = path if path.is_dir() else None if _writable(path.parent) else path.parent
+    if blocked is not None:
+        raise DistributionError(
+            f"{target.run_output_name}: {blocked} cannot be written",
+            hint="look at its rights, or choose another place" + ("" if target.uri else " with `--output`"),
+        )
 
 
 def _written(path: Path, data_disks: int) -> tuple[Path, ...]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from typing import Any
 
 from armsim import problems
@@ -12,6 +11,7 @@ from armsim.compute.sources import DISK, Origin, from_disk, from_reference
 from armsim.exchange import Call
 from armsim.identifiers import guid, stamp
 from armsim.kinds import default, reference
+from armsim.network.interfaces import refuse_reserved
 from armsim.network.virtual_networks import NIC
 from armsim.problems import ArmError
 from armsim.world import Resource
@@ -211,14 +211,7 @@ def _interfaces(call: Call, properties: dict[str, Any]) -> None:
         for user in call.cloud.world.users_of(nic.id, "Microsoft.Compute/virtualMachines"):
             if user.id.lower() != call.target.path.lower():
                 raise ArmError(400, "NicInUse", f"Network Interface {nic.id} is used by existing resource {user.id}.")
-        reserved_for, until = nic.state.get("reserved", ("", 0.0))
-        if reserved_for not in ("", call.target.path.lower()) and time.monotonic() < until:
-            raise ArmError(
-                400,
-                "NicReservedForAnotherVm",
-                "Nic(s) in request is reserved for another Virtual Machine for 180 seconds. Please provide another "
-                f"nic(s) or retry after 180 seconds. Reserved VM: {reserved_for}",
-            )
+        refuse_reserved(nic, call.target.path)
         found.append(nic)
     if len(interfaces) > 1 and sum(bool((item.get("properties") or {}).get("primary")) for item in interfaces) != 1:
         raise ArmError(

@@ -113,18 +113,25 @@ class Interfaces(NetworkKind):
                 f"{machine.id}. In order to delete the network "
                 "interface, it must be dissociated from the resource. To learn more, see aka.ms/deletenic.",
             )
-        machine, until = resource.state.get("reserved", ("", 0.0))
-        if math.isfinite(cloud.pace.speed) and time.monotonic() < until:
-            raise ArmError(
-                400,
-                "NicReservedForAnotherVm",
-                f"Nic(s) in request is reserved for another Virtual Machine for 180 seconds. Reserved VM: {machine}",
-            )
+        if math.isfinite(cloud.pace.speed):
+            refuse_reserved(resource)
 
     def dispose(self, call: Call, resource: Resource) -> Answer:
         answer = super().dispose(call, resource)
         answer.headers.pop("Retry-After", None)
         return answer
+
+
+def refuse_reserved(nic: Resource, machine: str = "") -> None:
+    """Raises ArmError for an interface that is kept for another machine than the one at this path."""
+    reserved_for, until = nic.state.get("reserved", ("", 0.0))
+    if reserved_for not in ("", machine.lower()) and time.monotonic() < until:
+        raise ArmError(
+            400,
+            "NicReservedForAnotherVm",
+            "Nic(s) in request is reserved for another Virtual Machine for 180 seconds. Please provide another "
+            f"nic(s) or retry after 180 seconds. Reserved VM: {reserved_for}",
+        )
 
 
 def reachable_addresses(cloud: Cloud, nic: Resource, port: int = 22) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,20 +13,8 @@ from imagewright.platforms.local.hang import SILENT_SECONDS, HangWatch, HungErro
 
 
 @pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
-def qemu(tmp_path: Path, clock: ManualClock) -> Iterator[ScriptedQemu]:
-    made = ScriptedQemu(tmp_path, clock)
-    made.halted = (0, 1)
-    yield made
-    made.end()
-
-
-@pytest.fixture
 def watch(qemu: ScriptedQemu, clock: ManualClock, tmp_path: Path) -> HangWatch:
+    qemu.halted = (0, 1)
     return HangWatch(qemu.process, tmp_path / "serial.log", clock)
 
 

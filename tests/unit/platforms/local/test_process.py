@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,18 +12,6 @@ from imagewright.core.errors import CancelledError
 from imagewright.platforms.local import process
 from imagewright.platforms.local.command import MachineConfig
 from imagewright.platforms.local.host import HostError
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
-def qemu(tmp_path: Path, clock: ManualClock) -> Iterator[ScriptedQemu]:
-    made = ScriptedQemu(tmp_path, clock)
-    yield made
-    made.end()
 
 
 def test_a_guest_that_runs_is_alive(qemu: ScriptedQemu, clock: ManualClock) -> None:
