@@ -19,8 +19,9 @@ def digest(tag: str, *values: object, mask: Mask | None = None) -> str:
     """SHA-256 (64 hex digits) over `tag`, a name with a version, and `values`.
 
     Strings, numbers, booleans, None, enums, tuples, mappings and frozen dataclasses are taken; each is written with
-    its type and length, so that no two different values share an encoding. Secrets count by name. A `Staged` counts
-    by its content alone. A `Remote` raises UnresolvedError.
+    its type and length, so that no two different values share an encoding. Secrets count by name, and
+    a text that looks like a masked one is another one. A `Staged` counts by its content alone. A `Remote` raises
+    UnresolvedError.
     """
     running = hashlib.sha256()
     mask = mask or Mask()
@@ -36,7 +37,7 @@ def _encode(value: object, mask: Mask) -> list[bytes]:
         case Staged():
             return [b"staged:", value.sha256.encode()]
         case Inline():
-            return [b"content:", *_encode(mask(value.text), mask)]
+            return [b"content:", *_encode(value.text, mask)]
         case Secret():
             return [b"secret:", *_encode(value.name, mask)]
         case None:
@@ -48,7 +49,10 @@ def _encode(value: object, mask: Mask) -> list[bytes]:
         case int() | float():
             return [f"number:{value!r};".encode()]
         case str():
-            raw = mask(value).encode("utf-8", "surrogatepass")
+            pieces = mask.split(value)
+            if len(pieces) > 1:
+                return [f"masked:{len(pieces)}:".encode(), *(part for piece in pieces for part in _encode(piece, Mask()))]
+            raw = value.encode("utf-8", "surrogatepass")
             return [f"text:{len(raw)}:".encode(), raw]
         case bytes():
             return [f"bytes:{len(value)}:".encode(), value]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -33,6 +33,17 @@ class Secret:
         return "***"
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Masked:
+    """Where a secret stood in a text. `form` says which line of it (0 for the whole), and how it was written."""
+
+    name: str
+    form: tuple[int, str]
+
+    def __str__(self) -> str:
+        return f"${{{self.name}}}"
+
+
 @dataclass(frozen=True, slots=True)
 class Mask:
     """Replaces every known secret in a text by its name: `${name}`. Values shorter than LEAST are left alone.
@@ -43,27 +54,47 @@ class Mask:
     secrets: tuple[Secret, ...] = ()
 
     def __call__(self, text: str) -> str:
-        for value, name in _by_length(self.secrets):
-            text = text.replace(value, f"${{{name}}}")
-        return text
+        return "".join(map(str, self.split(text)))
+
+    def split(self, text: str) -> list[str | Masked]:
+        """`text` in pieces, which tell a secret from a text that only looks like a masked one."""
+        parts: list[str | Masked] = [text]
+        for value, masked in _by_length(self.secrets):
+            if value in text:
+                parts = [piece for part in parts for piece in _cut(part, value, masked)]
+        return parts
 
     def plus(self, more: Iterable[Secret]) -> Mask:
         return Mask((*self.secrets, *more))
 
 
+def _cut(part: str | Masked, value: str, masked: Masked) -> Iterator[str | Masked]:
+    if isinstance(part, Masked):
+        yield part
+        return
+    first, *others = part.split(value)
+    yield first
+    for other in others:
+        yield masked
+        yield other
+
+
 @lru_cache(maxsize=64)
-def _by_length(secrets: tuple[Secret, ...]) -> tuple[tuple[str, str], ...]:
-    """Values and names. Longer values come first, or else a secret that holds another one would be cut in two."""
-    names: dict[str, str] = {}
+def _by_length(secrets: tuple[Secret, ...]) -> tuple[tuple[str, Masked], ...]:
+    """Longer values come first, or else a secret that holds another one would be cut in two."""
+    found: dict[str, Masked] = {}
     for secret in secrets:
-        for value in _written(secret.reveal()):
+        for form, value in _written(secret.reveal()):
             if len(value) >= LEAST:
-                names[value] = min(names.get(value, secret.name), secret.name)
-    return tuple(sorted(names.items(), key=lambda one: (-len(one[0]), one[0])))
+                masked = Masked(secret.name, form)
+                found[value] = min(found.get(value, masked), masked)
+    return tuple(sorted(found.items(), key=lambda one: (-len(one[0]), one[0])))
 
 
-def _written(value: str) -> list[str]:
+def _written(value: str) -> Iterator[tuple[tuple[int, str], str]]:
     """`value` and its lines, as they are, in JSON and in single quotes of YAML."""
-    plain = [value, *lines(value)]
-    in_json = [json.dumps(one, ensure_ascii=ascii_only)[1:-1] for one in plain for ascii_only in (True, False)]
-    return [*plain, *in_json, *(one.replace("'", "''") for one in plain)]
+    for number, one in enumerate((value, *lines(value))):
+        yield (number, ""), one
+        yield (number, "json-ascii"), json.dumps(one)[1:-1]
+        yield (number, "json"), json.dumps(one, ensure_ascii=False)[1:-1]
+        yield (number, "yaml"), one.replace("'", "''")

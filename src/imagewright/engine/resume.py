@@ -73,9 +73,9 @@ def chain(
 
     Names, limits, sizes, tags and targets do not count. Order does. Every content must be staged.
     """
-    keys = [digest("imagewright.chain.v1", source.identity, tuple(facts), tuple(prepare), mask=mask)]
+    keys = [digest("imagewright.chain.v2", source.identity, tuple(facts), tuple(prepare), mask=mask)]
     for step in steps:
-        keys.append(digest("imagewright.chain.v1", keys[-1], digest("step.v1", step.actions, mask=mask)))
+        keys.append(digest("imagewright.chain.v2", keys[-1], digest("step.v1", step.actions, mask=mask)))
     captured = digest("imagewright.captured.v1", keys[-1], tuple(finish), mask=mask)
     passed = tuple(step.actions for step in validators)
     return Chain(tuple(keys), captured, digest("imagewright.validated.v1", captured, passed, mask=mask))

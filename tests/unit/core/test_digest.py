@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, IntEnum
 
@@ -102,6 +103,24 @@ def test_a_secret_within_a_text_counts_by_name_alone() -> None:
 
     assert key(Secret("token", "first value")) == key(Secret("token", "second value"))
     assert key(Secret("token", "first value")) != key(Secret("other", "first value"))
+
+
+TOKEN = Secret("token", "s3'cret")
+LOOKS_MASKED = ("login ${token} now", "login s3'cret now", "login s3''cret now", 'login Masked("token") now')
+
+
+@pytest.mark.parametrize("wrap", [str, Inline])
+def test_a_text_that_looks_like_a_masked_one_is_another_one(wrap: Callable[[str], object]) -> None:
+    assert len({digest("t", wrap(text), mask=Mask((TOKEN,))) for text in LOOKS_MASKED}) == len(LOOKS_MASKED)
+
+
+PIECES = st.lists(st.sampled_from(["${", "}", "token", TOKEN.reveal(), "x", "${token}"]), max_size=5).map("".join)
+
+
+@given(one=PIECES, other=PIECES)
+def test_no_two_texts_share_a_digest_because_of_a_mask(one: str, other: str) -> None:
+    mask = Mask((TOKEN,))
+    assert (digest("t", one, mask=mask) == digest("t", other, mask=mask)) == (one == other)
 
 
 @pytest.mark.parametrize(
