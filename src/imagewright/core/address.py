@@ -1,7 +1,8 @@
-"""Addresses without what they may be signed with."""
+"""Addresses without what they may be signed with, and with whom they say is asking."""
 
 from __future__ import annotations
 
+import re
 import urllib.parse
 
 
@@ -10,10 +11,17 @@ def bare(uri: str) -> str:
     try:
         parts = urllib.parse.urlsplit(uri)
     except ValueError:
-        return uri.partition("?")[0]
+        return re.sub(r"(?<=://)[^/]*@", "", uri.partition("?")[0])
     return urllib.parse.urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
 def shown(uri: str) -> str:
     """The URI as a message may show it: a query may hold a signature."""
     return bare(uri) + ("?…" if "?" in uri else "")
+
+
+def without_user(uri: str) -> tuple[str, str]:
+    """The URI that a request names, and `user:password` of `uri`, decoded, or `""`. Raises ValueError."""
+    parts = urllib.parse.urlsplit(uri)
+    user, _, host = parts.netloc.rpartition("@")
+    return urllib.parse.urlunsplit(parts._replace(netloc=host)), urllib.parse.unquote(user)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from enum import Enum
 
 from imagewright.core.actions import Inline, Remote, Staged
+from imagewright.core.address import shown
 from imagewright.core.secret import Mask, Secret
 
 
@@ -33,7 +34,7 @@ def digest(tag: str, *values: object, mask: Mask | None = None) -> str:
 def _encode(value: object, mask: Mask) -> list[bytes]:
     match value:
         case Remote():
-            raise UnresolvedError(f"{value.uri} was not read yet, it has no digest")
+            raise UnresolvedError(f"{shown(value.uri)} was not read yet, it has no digest")
         case Staged():
             return [b"staged:", value.sha256.encode()]
         case Inline():
@@ -51,7 +52,7 @@ def _encode(value: object, mask: Mask) -> list[bytes]:
         case str():
             pieces = mask.split(value)
             if len(pieces) > 1:
-                return [f"masked:{len(pieces)}:".encode(), *(part for piece in pieces for part in _encode(piece, Mask()))]
+                return [b"masked:", *_encode(pieces, Mask())]
             raw = value.encode("utf-8", "surrogatepass")
             return [f"text:{len(raw)}:".encode(), raw]
         case bytes():

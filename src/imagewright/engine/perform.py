@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import assert_never
 
 from imagewright.core.actions import Action, Content, Inline, InstallUpdates, Reboot, Remote, Run, Staged, Upload
+from imagewright.core.address import shown
 from imagewright.core.clock import Deadline
 from imagewright.core.digest import UnresolvedError
 from imagewright.core.errors import GuestError, ImagewrightError
@@ -97,6 +98,6 @@ def _bytes_or_path(content: Content, staging: Staging) -> bytes | Path:
         case Staged():
             return staging.path(content)
         case Remote():
-            raise UnresolvedError(f"{content.uri} was not staged")
+            raise UnresolvedError(f"{shown(content.uri)} was not staged")
         case _:
             assert_never(content)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,6 +23,7 @@ class Excerpts:
     def __init__(self, paint: Paint | None = None, *, mask: Callable[[str], str] = str) -> None:
         self.paint = paint or Paint()
         self._files: dict[str, tuple[str, ...]] = {}
+        self._secretive: dict[str, bool] = {}
         self._mask = mask
 
     def remember(self, name: str, content: bytes) -> None:
@@ -65,10 +67,14 @@ class Excerpts:
 
     def _cut(self, line: str, origin: Origin | None) -> tuple[str, str]:
         """The part of a line that is shown, and its marker under the origin. One in a secret covers its name."""
+        at = origin.column - 1 if origin and origin.column else 0
+        length = min(origin.length, WIDTH) if origin else 1
+        if not self._holds_secret(line):  # a template in one line may have thousands of findings
+            before = min(at, WIDTH)
+            line, at = line[at - before : at + 2 * WIDTH], before
         text = self._visible(line)
-        column = origin.column if origin and origin.column else 1
-        start = _shared(text, self._visible(line[: column - 1]))
-        end = _shared(text, self._visible(line[: column - 1 + (origin.length if origin else 1)]))
+        start = _shared(text, self._visible(line[:at]))
+        end = _shared(text, self._visible(line[: at + length]))
         if len(text) > WIDTH:
             skip = max(0, min(start - WIDTH // 3, len(text) - WIDTH))
             left, right = "…" if skip else "", "…" if skip + WIDTH < len(text) else ""
@@ -81,6 +87,11 @@ class Excerpts:
     def _visible(self, line: str) -> str:
         """`line` without secrets. A tab is as wide as four spaces."""
         return self._mask(line).replace("\t", "    ")
+
+    def _holds_secret(self, line: str) -> bool:
+        if line not in self._secretive:
+            self._secretive[line] = self._mask(line) != line
+        return self._secretive[line]
 
     def _lines_of(self, file: str) -> tuple[str, ...]:
         if file not in self._files:
@@ -110,6 +121,7 @@ def _lines(content: bytes) -> tuple[str, ...]:
 
 def _shared(one: str, other: str) -> int:
     """How many characters both begin with."""
-    return next(
-        (at for at, pair in enumerate(zip(one, other, strict=False)) if pair[0] != pair[1]), min(len(one), len(other))
-    )
+    if one.startswith(other):
+        return len(other)
+    lengths = range(min(len(one), len(other)) + 1)
+    return bisect_left(lengths, True, key=lambda length: one[:length] != other[:length]) - 1

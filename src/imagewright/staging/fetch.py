@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import http.client
 import io
@@ -13,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from imagewright.core.address import shown
+from imagewright.core.address import shown, without_user
 from imagewright.core.clock import Deadline
 from imagewright.core.errors import FetchError, PlatformError
 from imagewright.core.files import oddity
@@ -38,12 +39,13 @@ class _TransientError(Exception):
 def read(uri: str, target: Path, deadline: Deadline, progress: Progress | None = None) -> tuple[str, int]:
     """Write what is behind `uri` (http, https, file, or a plain path) to `target`; return its SHA-256 and size.
 
-    Raises FetchError with the URI, without its query, and the reason.
+    A user and password in the URI are sent as HTTP's Basic authentication. Raises FetchError with the URI, without
+    its user and query, and the reason.
     """
     try:
         scheme = urllib.parse.urlsplit(uri).scheme
     except ValueError as error:
-        raise FetchError(f"{uri.partition('?')[0]} is no address that can be read: {error}") from error
+        raise _no_address(uri) from error
     if scheme in ("http", "https"):
         return _download(uri, target, deadline, progress)
     path = local_path(uri)
@@ -61,6 +63,16 @@ def read(uri: str, target: Path, deadline: Deadline, progress: Progress | None =
         raise FetchError(
             f"{path} could not be read: {error.strerror}", hint="paths are relative to the template's directory"
         ) from error
+
+
+def asking(uri: str, method: str = "GET") -> urllib.request.Request:
+    """The request for `uri`. Another host that it is sent on to does not see the user. Raises ValueError."""
+    address, user = without_user(uri)
+    headers = {"User-Agent": "imagewright", "Accept-Encoding": "identity"}
+    request = urllib.request.Request(address, headers=headers, method=method)
+    if user:
+        request.add_unredirected_header("Authorization", f"Basic {base64.b64encode(user.encode()).decode()}")
+    return request
 
 
 def local_path(uri: str) -> Path:
@@ -88,16 +100,21 @@ def _pauses() -> Iterator[float]:
 
 
 def _attempt(uri: str, target: Path, deadline: Deadline, progress: Progress | None) -> tuple[str, int]:
-    request = urllib.request.Request(uri, headers={"User-Agent": "imagewright", "Accept-Encoding": "identity"})
     try:
-        with urllib.request.urlopen(request, timeout=min(CONNECT_SECONDS, deadline.remaining() or 0.1)) as answer:
-            expected = answer.headers.get("Content-Length")
-            sha256, size = _copy(answer, target, deadline, progress, int(expected or 0))
-            if expected is not None and size != int(expected):
+        seconds = min(CONNECT_SECONDS, deadline.remaining() or 0.1)
+        with urllib.request.urlopen(asking(uri), timeout=seconds) as answer:
+            expected = answer.length
+            sha256, size = _copy(answer, target, deadline, progress, expected or 0)
+            if expected is not None and size != expected:
                 raise _TransientError(f"the connection ended after {size} of {expected} bytes")
             return sha256, size
     except urllib.error.HTTPError as error:
         error.close()
+        if 300 <= error.code < 400:
+            raise FetchError(
+                f"{shown(uri)} could not be read: the server answers {error.code}, and where to is not followed",
+                hint="give the address where the file really is",
+            ) from error
         if error.code in LASTING:
             raise FetchError(
                 f"{shown(uri)} could not be read: the server answers {error.code} {error.reason}",
@@ -106,10 +123,18 @@ def _attempt(uri: str, target: Path, deadline: Deadline, progress: Progress | No
         raise _TransientError(f"the server answers {error.code} {error.reason}") from error
     except urllib.error.URLError as error:
         raise _TransientError(str(error.reason)) from error
+    except (ValueError, http.client.InvalidURL) as error:
+        raise _no_address(uri) from error
     except (OSError, http.client.HTTPException) as error:
         raise _TransientError(str(error) or type(error).__name__) from error
-    except ValueError as error:
-        raise FetchError(f"{shown(uri)} is no address that can be read: {error}") from error
+
+
+def _no_address(uri: str) -> FetchError:
+    """Python's own words about such an address may hold all of it, or that of a redirection."""
+    return FetchError(
+        f"{shown(uri)} is no address that can be read, or leads to one",
+        hint="look at its host, its port and its characters: %20 is a space",
+    )
 
 
 def _copy(

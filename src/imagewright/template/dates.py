@@ -41,6 +41,7 @@ _FIELDS: Mapping[str, Callable[[datetime], str]] = {
     "zzz": lambda _: "+00:00",
     "K": lambda _: "Z",
 }
+_EXTENDED = "yyyy-MM-ddTHH:mm:ssZ"
 _STANDARD = {
     "d": "MM/dd/yyyy", "D": "dddd, dd MMMM yyyy", "s": "yyyy-MM-ddTHH:mm:ss", "u": "yyyy-MM-dd HH:mm:ssZ",
     "o": "yyyy-MM-ddTHH:mm:ss.fffffffZ", "O": "yyyy-MM-ddTHH:mm:ss.fffffffZ", "t": "HH:mm", "T": "HH:mm:ss",
@@ -79,6 +80,7 @@ def _parse(date: Any) -> datetime:
 
 
 def _add(base: Any, duration: Any, form: str = "") -> str:
+    """As ARM documents it, a year has 365 days here and a month 30."""
     start = _parse(base)
     found = _DURATION.fullmatch(duration) if isinstance(duration, str) else None
     if not found or len(duration) < 3:
@@ -86,20 +88,16 @@ def _add(base: Any, duration: Any, form: str = "") -> str:
     sign = -1 if found["sign"] else 1
     part = {name: sign * int(value or 0) for name, value in found.groupdict().items() if name != "sign"}
     try:
-        month = start.month - 1 + part["months"] + 12 * part["years"]
-        year, month = start.year + month // 12, month % 12 + 1
-        last = (datetime(year + month // 12, month % 12 + 1, 1, tzinfo=UTC) - timedelta(days=1)).day
-        moved = start.replace(year=year, month=month, day=min(start.day, last))
-        units = ("weeks", "days", "hours", "minutes", "seconds")
-        moved += timedelta(**{unit: part[unit] for unit in units})
+        days = 365 * part.pop("years") + 30 * part.pop("months") + part.pop("days")
+        moved = start + timedelta(days, **part)
     except (ValueError, OverflowError):
         raise ExpressionError("bad-argument", "the date is out of range", hint="years are 1 to 9999") from None
-    return show(moved, text(form) or "u")
+    return show(moved, text(form) or _EXTENDED)
 
 
 def _epoch(seconds: Any) -> str:
     try:
-        return show(datetime.fromtimestamp(number(seconds), UTC), "yyyy-MM-ddTHH:mm:ssZ")
+        return show(datetime.fromtimestamp(number(seconds), UTC), _EXTENDED)
     except (ValueError, OverflowError, OSError):
         raise ExpressionError("bad-argument", "the time is out of range", hint="seconds since 1970") from None
 

@@ -16,11 +16,11 @@ from imagewright.template.effort import Effort
 from imagewright.template.expressions import ExpressionError, is_expression, parse
 from imagewright.template.interpret import Scope, interpret
 from imagewright.template.located import Located, Place
-from imagewright.template.names import suggest
-from imagewright.template.parameters import Supplied, checked, converted, declared, known_secrets, secrets, typed
+from imagewright.template.names import MOST_LOOKED_AT, hint_for
+from imagewright.template.parameters import Supplied, checked, converted, declarations, known_secrets, secrets, typed
 from imagewright.template.session import Session
 from imagewright.template.source import Document, escape
-from imagewright.template.values import Value
+from imagewright.template.values import Value, describe
 
 MAX_COPIES = 800
 """ARM's own limit of a copy loop."""
@@ -50,7 +50,11 @@ class Template:
         self._done: dict[tuple[str, str], Located] = {}
         self._open: set[tuple[str, str]] = set()
         self._homes: dict[int, tuple[Located | None, str]] = {}
-        session.learn(known_secrets(data, pointer, given))
+        self._parameters = declarations(data, pointer)
+        variables = data.get("variables")
+        names = reversed(variables) if isinstance(variables, dict) else ()
+        self._variables = {one.lower(): one for one in names if one != "copy"}
+        session.learn(known_secrets(self._parameters, given))
 
     # --- what expressions ask (interpret.Deployment) ---
 
@@ -120,7 +124,7 @@ class Template:
     def check_given(self) -> None:
         """Look at the values that were given also where nothing asks for them: ARM does."""
         for name, value in self.given.items():
-            if not isinstance(value.value, Unknown) and declared(self.data, self.pointer, name) is not None:
+            if not isinstance(value.value, Unknown) and name in self._parameters:
                 try:
                     self.parameter(name)
                 except ExpressionError as error:
@@ -145,9 +149,9 @@ class Template:
         return found
 
     def _parameter(self, name: str) -> Located:
-        parameter = declared(self.data, self.pointer, name)
+        parameter = self._parameters.get(name.lower())
         if parameter is None:
-            raise _missing("parameter", name, self.data.get("parameters"))
+            raise self._missing("parameter", name, self.data.get("parameters"))
         report = self.session.report
         here = self.document.origin(parameter.pointer, key=True)
         if not self.in_function and not typed(parameter, self.document, report):
@@ -180,7 +184,7 @@ class Template:
         variables = self.data.get("variables")
         pointer = f"{self.pointer}/variables"
         if isinstance(variables, dict):
-            key = next((one for one in variables if one.lower() == name.lower() and one != "copy"), None)
+            key = self._variables.get(name.lower())
             if key is not None:
                 return self.evaluate(variables[key], f"{pointer}/{escape(key)}")
             loops = variables.get("copy")
@@ -189,7 +193,12 @@ class Template:
                     places: dict[str, Place] = {}
                     items = self._copies(loop, f"{pointer}/copy/{index}", "", Scope(self), places)
                     return Located(items, places)
-        raise _missing("variable", name, variables)
+        raise self._missing("variable", name, variables)
+
+    def _missing(self, kind: str, name: str, table: object) -> ExpressionError:
+        known = [str(one) for one in table] if isinstance(table, dict) else []
+        self.effort.spend(min(len(known), MOST_LOOKED_AT))
+        return ExpressionError(f"unknown-{kind}", f"the template has no {kind} '{name}'", hint=hint_for(name, known))
 
     # --- values ---
 
@@ -238,8 +247,12 @@ class Template:
                         result[name] = self._copies(loop, f"{place}/{index}", inner, scope, places)
                 continue
             if is_expression(key):
-                evaluated = self._text(key, self.document.origin(place, key=True), scope)
+                origin = self.document.origin(place, key=True)
+                evaluated = self._text(key, origin, scope)
                 if not isinstance(evaluated, str):
+                    if not isinstance(evaluated, Unknown):
+                        message = f"the name of a property must be a string, not {describe(evaluated)}"
+                        self.session.report.error("bad-property-name", message, origin, "put string() around it")
                     return REPORTED
                 key = evaluated
             result[key] = self._value(item, place, f"{here}/{escape(key)}", scope, places)
@@ -349,10 +362,3 @@ def _is_news(value: object) -> bool:
             return any(_is_news(one) for one in value.values())
         case _:
             return False
-
-
-def _missing(kind: str, name: str, table: object) -> ExpressionError:
-    known = [str(one) for one in table] if isinstance(table, dict) else []
-    meant = suggest(name, known)
-    hint = f"did you mean '{meant}'?" if meant else f"it has: {', '.join(known) or 'none'}"
-    return ExpressionError(f"unknown-{kind}", f"the template has no {kind} '{name}'", hint=hint)

@@ -131,7 +131,7 @@ def _copies(template: Template, resource: Mapping[str, object], pointer: str, sc
     if count == 0:
         template.session.switched_off.append(template.document.origin(f"{pointer}/copy/count"))
     for index in range(1 if isinstance(count, Unknown) else count):
-        yield scope.with_loop(str(loop.get("name", "")), index)
+        yield scope.with_loop(str(loop.get("name", "")), index).with_loop("", index)
 
 
 def _is_ours(kind: object) -> bool:

@@ -13,7 +13,7 @@ from imagewright.template import functions
 from imagewright.template.context import ArmContext
 from imagewright.template.effort import Effort
 from imagewright.template.expressions import Access, Call, Expression, ExpressionError, Literal
-from imagewright.template.names import suggest
+from imagewright.template.names import MOST_LOOKED_AT, hint_for, suggest
 from imagewright.template.surroundings import SURROUNDINGS
 from imagewright.template.values import Value, find, number, text, truth, wrong
 
@@ -45,14 +45,14 @@ class Deployment(Protocol):
 
 @dataclass(frozen=True)
 class Scope:
-    """Where an expression stands. `loops` maps the names of copy loops to their index; `""` is the innermost."""
+    """Where an expression stands. `loops` maps the names of copy loops to their index; `""` is the resource's."""
 
     deployment: Deployment
     loops: Mapping[str, int] = field(default_factory=dict)
     locals: Mapping[str, Value | Unknown] = field(default_factory=dict)
 
     def with_loop(self, name: str, index: int) -> Scope:
-        return Scope(self.deployment, {**self.loops, name.lower(): index, "": index}, self.locals)
+        return Scope(self.deployment, {**self.loops, name.lower(): index}, self.locals)
 
 
 def interpret(tree: Expression, scope: Scope) -> Value | Unknown:
@@ -87,10 +87,9 @@ def _access(tree: Access, scope: Scope) -> Value | Unknown:
             return target[name]
         if tree.safe:
             return None
-        meant = suggest(key, target)
-        hint = f"did you mean '{meant}'?" if meant else "there is: " + (", ".join(target) or "nothing")
-        raise ExpressionError("no-such-property", f"there is no property '{key}'", hint=hint, at=tree.key.at,
-                              length=len(key))  # fmt: skip
+        scope.deployment.effort.spend(min(len(target), MOST_LOOKED_AT))
+        raise ExpressionError("no-such-property", f"there is no property '{key}'", hint=hint_for(key, target),
+                              at=tree.key.at, length=len(key))  # fmt: skip
     if isinstance(target, list) and isinstance(key, int):
         if 0 <= key < len(target):
             return target[key]
@@ -236,8 +235,9 @@ def _copy_index(call: Call, scope: Scope) -> Value | Unknown:
     loop = str(arguments.pop(0)) if arguments and isinstance(arguments[0], str) else ""
     offset = number(arguments[0]) if arguments else 0
     if loop.lower() not in scope.loops:
-        message = f"there is no copy loop '{loop}' around this" if loop else "there is no copy loop around this"
-        around = ", ".join(f"'{one}'" for one in scope.loops if one)
+        which = f"'{loop}'" if loop else "of the resource"
+        message = f"there is no copy loop {which} around this"
+        around = ", ".join(f"copyIndex('{one}')" for one in scope.loops if one)
         hint = f"there is: {around}" if around else "add 'copy' to the resource, or take copyIndex() away"
         raise ExpressionError("no-such-loop", message, hint=hint)
     return scope.loops[loop.lower()] + offset
@@ -294,7 +294,16 @@ _LAZY_BY_NAME = {name.lower(): function for name, function in _LAZY.items()}
 _SURROUNDINGS_BY_NAME = {name.lower(): function for name, function in SURROUNDINGS.items()}
 
 _AT_RUN_TIME = frozenset(
-    {"externalinput", "getsecret", "managementgroup", "pickzones", "providers", "reference", "references"}
-    | {"resourceinfo", "tenant", "tologicalzone", "tologicalzones", "tophysicalzone", "tophysicalzones"}
+    {"externalinput", "getsecret", "managementgroup", "managementgroupresourceid", "pickzones", "providers"}
+    | {
+        "reference",
+        "references",
+        "resourceinfo",
+        "tenant",
+        "tologicalzone",
+        "tologicalzones",
+        "tophysicalzone",
+        "tophysicalzones",
+    }
 )
 _KNOWN = [*functions.NAMES, *_LAZY, *SURROUNDINGS, "reference", "pickZones", "toLogicalZone"]

@@ -46,6 +46,7 @@ class _Parser:
         self.spans: dict[str, Span] = {}
         self.keys: dict[str, Span] = {}
         self.found: list[Diagnostic] = []
+        self.errors = 0
         self.broken = False
 
     # --- places ---
@@ -65,7 +66,8 @@ class _Parser:
                 severity, code, message, Origin(self.path, span.line, span.column, self.pointer, span.length), hint
             )
         )
-        if len(self.found) >= _MAX_ERRORS:
+        self.errors += severity is Severity.ERROR
+        if self.errors >= _MAX_ERRORS:
             self.give_up()
 
     def give_up(self) -> NoReturn:
@@ -150,7 +152,7 @@ class _Parser:
                     "keep one of them",
                     Severity.WARNING,
                 )
-                self.forget(child)
+                self.forget(child, result[key])
             self.keys[child] = self.span(key_at, key_end)
             result[key] = self.value(child)
             self.pointer = pointer
@@ -284,11 +286,12 @@ class _Parser:
             return bare
         return self.hopeless(f'"{mark}" where a value is due' if mark else "the text ends where a value is due")
 
-    def forget(self, pointer: str) -> None:
-        inner = f"{pointer}/"
-        for places in (self.spans, self.keys):
-            for place in [one for one in places if one == pointer or one.startswith(inner)]:
-                del places[place]
+    def forget(self, pointer: str, value: object) -> None:
+        self.spans.pop(pointer, None)
+        self.keys.pop(pointer, None)
+        if isinstance(value, dict | list):
+            for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+                self.forget(f"{pointer}/{escape(str(key))}", item)
 
 
 def parse_json(path: str, text: str) -> Parsed:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import ValidationError
@@ -45,28 +46,42 @@ def load(present: Located, report: Report) -> ImageTemplate | None:
         try:
             return ImageTemplate.model_validate(data)
         except ValidationError as error:
+            mends = _Mends()
             for found in error.errors(include_url=False):
                 pointer, steps, missing = _place(found["loc"], data)
                 _explain(found, pointer, missing, present, report)
-                data = _mended(data, steps, missing, found.get("ctx", {}).get("field"))
+                mends.add(steps, missing, found.get("ctx", {}).get("field"))
+            data = mends.applied(data)
     return None
 
 
-def _mended(data: Any, steps: Sequence[int | str], missing: str, field: str | None) -> Any:
-    """`data` with what is wrong at `steps` unknown, or left out when a `field` or a key of a map is to blame."""
-    if isinstance(data, Unknown):
-        return data
-    if missing == _KEY:
-        return _mended(data, steps[:-1], "", str(steps[-1]))
-    if not steps:
-        if field:
-            return {key: value for key, value in data.items() if key != field}
-        return {**data, missing: REPORTED} if missing else REPORTED
-    step, rest = steps[0], steps[1:]
-    inner = _mended(data[step], rest, missing, field) if not isinstance(data, dict) or step in data else REPORTED
-    if isinstance(data, tuple) and isinstance(step, int):
-        return (*data[:step], inner, *data[step + 1 :])
-    return {**data, step: inner}
+@dataclass(slots=True)
+class _Mends:
+    """What to do about the errors in a value: all of it is `unknown`, or some keys go or become unknown."""
+
+    within: dict[int | str, _Mends] = field(default_factory=dict)
+    gone: set[str] = field(default_factory=set)
+    unknown: bool = False
+
+    def add(self, steps: Sequence[int | str], missing: str, to_blame: str | None) -> None:
+        """`missing` is the field that is not there, and `to_blame` the one that may not be."""
+        if missing == _KEY:
+            steps, missing, to_blame = steps[:-1], "", str(steps[-1])
+        at = self
+        for step in (*steps, missing) if missing and not to_blame else steps:
+            at = at.within.setdefault(step, _Mends())
+        if to_blame:
+            at.gone.add(to_blame)
+        else:
+            at.unknown = True
+
+    def applied(self, data: Any) -> Any:
+        if self.unknown or isinstance(data, Unknown):
+            return data if isinstance(data, Unknown) else REPORTED
+        if isinstance(data, tuple):
+            return tuple(self.within[at].applied(one) if at in self.within else one for at, one in enumerate(data))
+        inner = {key: mends.applied(data.get(key)) for key, mends in self.within.items()}
+        return {key: one for key, one in {**data, **inner}.items() if key not in self.gone}
 
 
 def _explain(found: Any, pointer: str, missing: str, present: Located, report: Report) -> None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from itertools import islice
 
 from imagewright.core.shape import Shape
 from imagewright.core.unknown import REPORTED, Unknown
@@ -18,6 +19,9 @@ from imagewright.template.schema import STRICT_SINCE, ImageTemplate, Properties
 from imagewright.template.slots import Choice, Leaf, Mapped, Record, Sequence, Slot, fields
 from imagewright.template.source import escape
 
+MOST_LOOKED_AT = 256
+"""As many parameters, or variables, ARM lets a template have."""
+_MOST_LISTED = 20
 _PLACEHOLDER = re.compile(r"<[A-Za-z][^<>\n]{0,80}>")
 
 
@@ -30,9 +34,17 @@ def present(written: Located, version: str | Unknown, report: Report) -> Located
 
 def suggest(word: str, known: Iterable[str]) -> str:
     """The known word that was probably meant, or `""`."""
-    by_case = {one.lower(): one for one in known}
+    by_case = {one.lower(): one for one in islice(known, MOST_LOOKED_AT)}
     close = difflib.get_close_matches(word.lower(), by_case, n=1, cutoff=0.7)
     return by_case[close[0]] if close else ""
+
+
+def hint_for(word: str, known: Collection[str]) -> str:
+    """What to say about a word that is not among the `known` ones."""
+    if meant := suggest(word, known):
+        return f"did you mean '{meant}'?"
+    first = ", ".join(islice(known, _MOST_LISTED))
+    return f"there is: {first}{', …' if len(known) > _MOST_LISTED else ''}" if known else "there is none"
 
 
 class _Normaliser:
@@ -75,7 +87,7 @@ class _Normaliser:
         if not words or value in words:
             return value
         meant = suggest(value, words)
-        if meant.lower() == value.lower():
+        if meant and meant.lower() == value.lower():
             message = f"'{value}' is spelled '{meant}'"
             self.complain("wrong-case", message, pointer, f"write {meant}", grave=self.strict)
             return meant
@@ -99,7 +111,10 @@ class _Normaliser:
                 return self.placeholder(found, old + step, key=True)
             if item is None and isinstance(slot, Record):
                 item = {}
-            result[key] = self.value(item, slot, old + step, new + step, free=False)
+            free = isinstance(item, str) and not _PLACEHOLDER.fullmatch(
+                item
+            )  # "Jane <jane@example.com>" is a good tag
+            result[key] = self.value(item, slot, old + step, new + step, free=free)
         return result
 
     def choice(self, value: Mapping[str, object], slot: Choice, old: str, new: str) -> object:
@@ -115,7 +130,7 @@ class _Normaliser:
         if model := slot.variants.get(tag):
             return self.record(value, model, old, new)
         meant = suggest(tag, slot.variants)
-        if meant.lower() == tag.lower():
+        if meant and meant.lower() == tag.lower():
             return self.record(value, slot.variants[meant], old, new)
         for name, why in slot.removed.items():
             if name.lower() == tag.lower():

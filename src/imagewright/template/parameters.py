@@ -10,7 +10,7 @@ from imagewright.core.secret import Secret
 from imagewright.core.unknown import REPORTED, Unknown
 from imagewright.template.expressions import ExpressionError, is_expression
 from imagewright.template.located import Located, as_written
-from imagewright.template.names import suggest
+from imagewright.template.names import hint_for, suggest
 from imagewright.template.report import Report
 from imagewright.template.source import Document, escape, read_private
 from imagewright.template.values import as_text, describe, from_json, well_formed
@@ -41,16 +41,18 @@ class Declared:
     body: Mapping[str, object]
 
 
-def declared(data: Mapping[str, object], pointer: str, name: str) -> Declared | None:
-    """The parameter that a template calls `name`, in any case."""
+def declarations(data: Mapping[str, object], pointer: str) -> dict[str, Declared]:
+    """The parameters of a template by their lower-case names; of two that differ by case only, the first."""
     parameters = data.get("parameters")
-    if not isinstance(parameters, dict):
-        return None
-    key = next((one for one in parameters if one.lower() == name.lower()), None)
-    if key is None:
-        return None
-    body = parameters[key] if isinstance(parameters[key], dict) else {}
-    definitions = data.get("definitions")
+    found: dict[str, Declared] = {}
+    for name, body in parameters.items() if isinstance(parameters, dict) else ():
+        if name.lower() not in found:
+            given = body if isinstance(body, dict) else {}
+            found[name.lower()] = _declared(name, given, data.get("definitions"), pointer)
+    return found
+
+
+def _declared(name: str, body: Mapping[str, object], definitions: object, pointer: str) -> Declared:
     reference = body.get("$ref")
     if isinstance(reference, str) and isinstance(definitions, dict):
         target = definitions.get(reference.rpartition("/")[2])
@@ -58,8 +60,8 @@ def declared(data: Mapping[str, object], pointer: str, name: str) -> Declared | 
     kind = str(body.get("type", "")).lower()
     secure = kind in {"securestring", "secureobject"}
     return Declared(
-        key,
-        f"{pointer}/parameters/{escape(key)}",
+        name,
+        f"{pointer}/parameters/{escape(name)}",
         kind.removeprefix("secure") if secure else kind,
         secure,
         body.get("nullable") is True,
@@ -138,11 +140,11 @@ def undeclared(given: Mapping[str, Supplied], data: Mapping[str, object], report
     """Report values for which the template has no parameter."""
     parameters = data.get("parameters")
     known = [str(one) for one in parameters] if isinstance(parameters, dict) else []
+    lower = {one.lower() for one in known}
     for name, value in given.items():
-        if name not in {one.lower() for one in known}:
-            meant = suggest(name, known)
-            hint = f"did you mean '{meant}'?" if meant else f"it has: {', '.join(known) or 'none'}"
-            report.error("unknown-parameter", f"the template has no parameter '{name}'", value.origin, hint)
+        if name not in lower:
+            message = f"the template has no parameter '{name}'"
+            report.error("unknown-parameter", message, value.origin, hint_for(name, known))
 
 
 def converted(given: Supplied, parameter: Declared, report: Report) -> object:
@@ -214,17 +216,15 @@ def _among(value: object, allowed: Iterable[object]) -> bool:
     return isinstance(value, Unknown) or value in allowed
 
 
-def known_secrets(data: Mapping[str, object], pointer: str, given: Mapping[str, Supplied]) -> list[Secret]:
+def known_secrets(parameters: Mapping[str, Declared], given: Mapping[str, Supplied]) -> list[Secret]:
     """What is secret before anything is evaluated: all that was given to secure parameters, and their defaults."""
-    parameters = data.get("parameters")
     found: list[Secret] = []
-    for name in parameters if isinstance(parameters, dict) else ():
-        parameter = declared(data, pointer, name)
-        if parameter is not None and parameter.secure:
-            supplied = given.get(name.lower())
-            found += secrets(name, supplied.value) if supplied else []
+    for lower, parameter in parameters.items():
+        if parameter.secure:
+            supplied = given.get(lower)
+            found += secrets(parameter.name, supplied.value) if supplied else []
             default = parameter.body.get("defaultValue")
-            found += [one for one in secrets(name, default) if not is_expression(one.reveal())]
+            found += [one for one in secrets(parameter.name, default) if not is_expression(one.reveal())]
     return found
 
 

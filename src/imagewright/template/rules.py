@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
+from imagewright.core.address import shown
 from imagewright.core.plan import OsType
 from imagewright.core.resource_id import parse_resource_id
 from imagewright.core.unknown import Unknown
@@ -135,7 +136,7 @@ def _uri(uri: object, pointer: str, present: Located, report: Report) -> None:
     origin = present.origin(pointer)
     if reason := _defect(uri):
         hint = "an https address, with %20 for a space, or the path of a local file"
-        report.error("bad-uri", f"'{uri}' cannot be fetched: {reason}", origin, hint)
+        report.error("bad-uri", f"'{shown(uri)}' cannot be fetched: {reason}", origin, hint)
     elif is_local(uri):
         hint = "upload it and give its https address before you use the Azure service"
         report.warning(
@@ -150,8 +151,8 @@ def _defect(uri: str) -> str:
     try:
         parts = urlsplit(uri)
         port = parts.port
-    except ValueError as error:
-        return str(error)
+    except ValueError:
+        return "its host or its port is not right"
     if is_local(uri):
         return "after the colon there must be two slashes" if re.match(r"https?:", uri, re.IGNORECASE) else ""
     if not uri.lower().startswith(_SCHEMES):

@@ -59,9 +59,10 @@ def _format(pattern: Value, *arguments: Value) -> str:
 def _padded(value: Value, width: str | None, form: str | None) -> str:
     if form and isinstance(value, int) and not isinstance(value, bool):
         if digits := re.fullmatch(r"[Dd](\d{0,2})|(0+)", form):
-            value = f"{value:0{int(digits[1] or len(digits[2] or '0'))}d}"
+            least = int(digits[1] or len(digits[2] or "0"))
+            value = f"{value:0{least + (value < 0)}d}"
         elif digits := re.fullmatch(r"([Xx])(\d{0,2})", form):
-            value = f"{value:0{int(digits[2] or 0)}{digits[1]}}"
+            value = f"{value % (1 << 64):0{int(digits[2] or 0)}{digits[1]}}"
         else:
             raise wrong(f"the format '{form}' is not known here", "D, X and zeros are")
     shown = as_text(value)

@@ -187,9 +187,11 @@ def parse_yaml(path: str, text: str) -> Parsed:
         )
         what = " ".join(filter(None, (error.problem, error.context))) or "this is not YAML"
         found = Diagnostic(Severity.ERROR, "yaml-syntax", what, where, hint)
-    except yaml.YAMLError as error:
-        position = getattr(error, "position", 0) or 0
-        where = _place(path, text, position)
+    except yaml.YAMLError:
+        odd = yaml.reader.Reader.NON_PRINTABLE.search(
+            text
+        )  # libyaml counts bytes, and Python's own reader characters
+        where = _place(path, text, odd.start() if odd else 0)
         found = Diagnostic(Severity.ERROR, "yaml-syntax", "this character is not allowed in YAML", where,
                            "take it away, or write it as an escape in double quotes")  # fmt: skip
     return Parsed(None, diagnostics=(found,), broken=True)

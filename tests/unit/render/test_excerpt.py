@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import codecs
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,18 @@ def test_a_long_line_is_cut_to_what_is_around_the_place() -> None:
     assert shown.startswith("…")
     assert shown.endswith("…")
     assert shown[marker.index("^") : marker.rindex("^") + 1] == "HERE"
+
+
+@pytest.mark.parametrize("mask", [str, lambda text: text.replace("0000", "zero", 1)])
+@pytest.mark.parametrize("column", [1, 50, 111, 219, 3001, 5997])
+def test_the_marker_of_a_long_line_is_right_everywhere(column: int, mask: Callable[[str], str]) -> None:
+    text = "".join(f"{number:04}" for number in range(1, 1501))
+    excerpts = Excerpts(mask=mask)
+    excerpts.remember("-", f"{text}\n".encode())
+    lines = excerpts.place(Origin("-", 1, column, length=4))
+    shown, marker = lines[2].removeprefix("1 | "), lines[3].removeprefix("  | ")
+    assert shown[marker.index("^") : marker.rindex("^") + 1] == text[column - 1 : column + 3]
+    assert (shown[0] == "…", shown[-1] == "…") == (column > 38, column < 5900)
 
 
 def test_a_place_outside_the_file_is_only_named() -> None:

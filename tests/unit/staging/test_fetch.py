@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import http.server
 import os
@@ -29,11 +30,14 @@ SHA = hashlib.sha256(BODY).hexdigest()
 
 @dataclass
 class Web:
-    """A server. `answers` are given in order, the last one for ever; `asked` are the request lines it got."""
+    """A server. `answers` are given in order, the last one for ever; one with a slash is where a redirection leads.
+
+    `asked` are the request lines that came, and `logins` who asked."""
 
     port: int = 0
     answers: list[str] = field(default_factory=lambda: ["ok"])
     asked: list[str] = field(default_factory=list)
+    logins: list[str] = field(default_factory=list)
     ended: threading.Event = field(default_factory=threading.Event)
 
     def url(self, path: str = "/script.sh") -> str:
@@ -45,6 +49,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.web.asked.append(self.path)
+        self.web.logins.append(self.headers.get("Authorization", ""))
         answer = self.web.answers.pop(0) if len(self.web.answers) > 1 else self.web.answers[0]
         match answer:
             case "ok":
@@ -64,10 +69,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 self.wfile.write(BODY)
             case "rubbish":
                 self.wfile.write(b"SSH-2.0-OpenSSH_9.2\r\n")
-            case "moved":
+            case place if "/" in place:
                 self.send_response(302)
-                self.send_header("Location", "/elsewhere")
+                self.send_header("Location", place)
                 self.end_headers()
+            case "no number":
+                self.send_response(200)
+                self.send_header("Content-Length", "many")
+                self.end_headers()
+                self.wfile.write(BODY)
             case code:
                 self.send_error(int(code))
 
@@ -116,7 +126,7 @@ def target(tmp_path: Path) -> Path:
 # --- over the network ---
 
 
-@pytest.mark.parametrize("answer", ["ok", "no length"])
+@pytest.mark.parametrize("answer", ["ok", "no length", "no number"])
 def test_the_bytes_arrive_with_their_digest_and_size(web: Web, target: Path, deadline: Deadline, answer: str) -> None:
     web.answers = [answer]
     assert read(web.url(), target, deadline) == (SHA, len(BODY))
@@ -165,7 +175,7 @@ def test_nothing_listens_there(target: Path, deadline: Deadline) -> None:
 
 
 def test_a_redirection_is_followed(web: Web, target: Path, deadline: Deadline) -> None:
-    web.answers = ["moved", "ok"]
+    web.answers = ["/elsewhere", "ok"]
     assert read(web.url(), target, deadline) == (SHA, len(BODY))
     assert web.asked == ["/script.sh", "/elsewhere"]
 
@@ -178,6 +188,36 @@ def test_a_signature_is_sent_but_never_shown(web: Web, target: Path, deadline: D
     assert web.asked[0] == "/script.sh?sv=2024&sig=s3cret%2Bsignature"
     assert "s3cret" not in str(caught.value)
     assert str(caught.value).startswith(f"{web.url()}?… could not be read")
+
+
+def test_a_user_of_the_address_logs_in_and_is_never_shown(web: Web, target: Path, deadline: Deadline) -> None:
+    web.answers = ["ok", "403"]
+    address = web.url().replace("http://", "http://me:s3cr%40t@")
+    assert read(address, target, deadline) == (SHA, len(BODY))
+    assert web.logins == [f"Basic {base64.b64encode(b'me:s3cr@t').decode()}"]
+    with pytest.raises(FetchError, match="the server answers 403") as caught:
+        read(address, target, deadline)
+    assert str(caught.value).startswith(f"{web.url()} could not")
+    assert "s3cr" not in str(caught.value)
+
+
+def test_a_user_is_not_sent_on(web: Web, target: Path, deadline: Deadline) -> None:
+    web.answers = ["/elsewhere", "ok"]
+    read(web.url().replace("http://", "http://me:s3cret@"), target, deadline)
+    assert web.logins == [f"Basic {base64.b64encode(b'me:s3cret').decode()}", ""]
+
+
+@pytest.mark.parametrize("place", ["file:///a?sig=s3cret", "http://me:s3cret@h.org/a", "/script.sh?sig=s3cret"])
+def test_a_redirection_that_leads_nowhere_ends_at_once_and_shows_nothing(
+    web: Web, target: Path, deadline: Deadline, clock: ManualClock, place: str
+) -> None:
+    web.answers = [place]
+    with pytest.raises(FetchError) as caught:
+        read(web.url(), target, deadline)
+    assert str(caught.value).startswith(web.url())
+    assert "s3cret" not in str(caught.value)
+    assert caught.value.hint
+    assert not clock.passed
 
 
 def test_the_deadline_ends_the_attempts(web: Web, target: Path, clock: ManualClock) -> None:
@@ -193,10 +233,21 @@ def test_a_cancelled_build_reads_no_more(web: Web, target: Path, deadline: Deadl
         read(web.url(), target, deadline)
 
 
-@pytest.mark.parametrize("uri", ["http://", "http://127.0.0.1:port/x", "http://[::1/x"])
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "http://",
+        "http://127.0.0.1:port/x",
+        "http://me:s3cret@[::1/x",
+        "http://me:s3cret\u2100@h.org/x",
+        "http://me:s3cret@127.0.0.1/a b",
+        "http://me:s3cret@127.0.0.1:port/ä",
+    ],
+)
 def test_an_address_that_is_none(target: Path, deadline: Deadline, uri: str) -> None:
-    with pytest.raises(FetchError):
+    with pytest.raises(FetchError) as caught:
         read(uri, target, deadline)
+    assert "s3cret" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -211,6 +211,65 @@ def test_copies_of_a_resource() -> None:
     assert [plan.name for plan in found] == ["i5", "i6", "i7"]
 
 
+def looped(text: str, **resource: Any) -> bytes:
+    properties = json.loads(deployment())["resources"][0]["properties"]
+    del properties["customize"]
+    loop = {"name": "customize", "count": 2, "input": {"type": "Shell", "inline": [text]}}
+    return deployment({"properties": properties | {"copy": [loop]}} | resource)
+
+
+def test_a_loop_of_a_property_within_one_of_a_resource() -> None:
+    text = looped(
+        "[concat(copyIndex('customize', 7), '-', copyIndex(), '-', copyIndex('c'))]",
+        copy={"name": "c", "count": 2},
+        name="[concat('i', copyIndex())]",
+    )
+    checked = validate_file("t.json", text=text)
+
+    assert checked.diagnostics == ()
+    made = [[step.inline for step in template.properties.customize] for template in checked.templates]  # type: ignore[union-attr]
+    assert made == [[("7-0-0",), ("8-0-0",)], [("7-1-1",), ("8-1-1",)]]
+
+
+def test_a_loop_of_a_property_must_be_named() -> None:
+    (found, *_) = validate_file("t.json", text=looped("[string(copyIndex())]")).diagnostics
+
+    assert (found.code, found.hint) == ("no-such-loop", "there is: copyIndex('customize')")
+
+
+def test_the_name_of_a_property_that_is_no_text() -> None:
+    (found,) = validate_file("t.json", text=deployment({"tags": {"[add(1, 1)]": "x"}})).diagnostics
+
+    assert (found.code, found.severity) == ("bad-property-name", "error")
+    assert "an int" in found.message or "number" in found.message
+
+
+def test_all_of_many_errors_are_told() -> None:
+    properties = json.loads(deployment())["resources"][0]["properties"]
+    steps = [{"type": "Shell"}, 7, {"type": "Shell", "inline": ["true"], "name": 3}] * 200
+    found = codes(deployment({"properties": properties | {"customize": steps}}))
+
+    assert (found.count("shell-inline-xor-uri"), found.count("wrong-type"), len(found)) == (200, 400, 600)
+
+
+def test_names_are_found_in_any_case_and_the_first_of_two_counts() -> None:
+    text = deployment(
+        {"name": "[concat(parameters('A'), variables('B'))]"},
+        parameters={"a": {"type": "string", "defaultValue": "one"}, "A": {"type": "string", "defaultValue": "two"}},
+        variables={"b": "three", "B": "four"},
+    )
+
+    assert plans("t.json", text=text)[0][0].name == "onethree"
+
+
+def test_looking_for_what_was_meant_has_an_end() -> None:
+    tags = {f"t{number}": f"[variables('w{number}')]" for number in range(3000)}
+    found = validate_file("t.json", text=deployment({"tags": tags}, variables={f"v{n}": "" for n in range(3000)}))
+
+    assert found.diagnostics[-1].code == "too-expensive"
+    assert max(len(one.hint) for one in found.diagnostics) < 200
+
+
 @pytest.mark.parametrize("count", [-1, 801, "x", None, True])
 def test_a_count_that_is_none(count: object) -> None:
     assert "bad-copy-count" in codes(deployment({"copy": {"name": "c", "count": count}}))

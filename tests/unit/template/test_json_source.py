@@ -107,6 +107,17 @@ def test_the_last_of_duplicate_keys_counts_and_leaves_no_places_of_the_first() -
     assert parsed.diagnostics[0].code == "duplicate-key"
 
 
+def test_warnings_do_not_end_the_reading() -> None:
+    repeated = ", ".join('"a": {"b": [1]}' for _ in range(50))
+    parsed = parse_json("t.json", f'{{{repeated}, "c": <place>}}')
+
+    assert [found.code for found in parsed.diagnostics] == ["duplicate-key"] * 49 + ["placeholder"]
+    assert isinstance(parsed.data, dict)
+    assert list(parsed.data) == ["a", "c"]
+    assert not parsed.broken
+    assert sorted(parsed.spans) == ["", "/a", "/a/b", "/a/b/0", "/c"]
+
+
 def test_errors_end_after_twenty() -> None:
     parsed = parse_json("t.json", "[" + "a," * 1000 + "]")
 

@@ -86,6 +86,23 @@ def test_angle_brackets_in_commands_are_no_placeholders() -> None:
     assert check("", customize=[{"type": "Shell", "scriptUri": "https://e/<file>"}])[1][0][0] == "placeholder"
 
 
+def test_angle_brackets_within_a_tag_are_no_placeholder() -> None:
+    target = {"type": "VHD", "runOutputName": "v"}
+    tags = {"owner": "Jane <jane@example.com>"}
+
+    assert check("", distribute=[target | {"artifactTags": tags}]) == (True, [])
+    assert check("", distribute=[target | {"artifactTags": {"owner": "<owner>"}}])[1][0][0] == "placeholder"
+
+
+def test_an_empty_word_is_one_that_is_not_known() -> None:
+    valid, found = check("", source={"type": ""}, distribute=[{"type": ""}], customize=[{"type": ""}])
+
+    assert not valid
+    assert [code for code, _ in found] == ["unknown-type"] * 3
+    valid, found = check("", errorHandling={"onCustomizerError": ""})
+    assert [(code, "one of: cleanup, abort" in hint) for code, hint in found] == [("bad-value", True)]
+
+
 @pytest.mark.parametrize("version", ["2022-07-02", "2030-01-01"])
 def test_an_api_version_that_is_not_known_is_a_warning(version: str) -> None:
     valid, found = check(version)

@@ -86,6 +86,12 @@ def test_what_is_refused(text: str, code: str) -> None:
     assert parsed.broken
 
 
+def test_the_place_of_a_character_counts_characters() -> None:
+    (found,) = parse_yaml("t.yaml", "ä: äöü\nö: €\x07\n").diagnostics
+
+    assert (found.origin.line, found.origin.column) == (2, 5)
+
+
 def test_words_in_capitals_are_those_of_yaml() -> None:
     assert parse_yaml("t.yaml", "a: TRUE\nb: FALSE\nc: NULL\n").data == {"a": True, "b": False, "c": None}
 

@@ -88,8 +88,7 @@ def _day(url: str) -> str:
     """The day on which the server says that the file changed, today if it does not say."""
     changed = ""
     try:
-        request = urllib.request.Request(url, method="HEAD", headers={"User-Agent": "imagewright"})
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(fetching.asking(url, "HEAD"), timeout=30) as answer:
             changed = answer.headers.get("Last-Modified", "")
         day = parsedate_to_datetime(changed)
     except (OSError, ValueError, http.client.HTTPException):
