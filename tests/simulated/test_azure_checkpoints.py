@@ -32,6 +32,29 @@ def test_a_changed_step_resumes_behind_the_one_before(world: AzureWorld) -> None
     assert len([each for each in world.kept() if "/snapshots/" in each]) == 6  # after boot and each step; captured
 
 
+def test_what_is_in_tmp_survives_a_resume_as_if_there_had_been_no_boot(world: AzureWorld) -> None:
+    make = (
+        "mkdir '/tmp/web app'; echo page > '/tmp/web app/index.html'; chmod 640 '/tmp/web app/index.html'; "
+        "mkfifo /tmp/pipe; sudo touch /tmp/.of-root; echo 'echo my own deprovisioning' >> /tmp/DeprovisioningScript.sh"
+    )
+    look = "cd /tmp; find . -mindepth 1 ! -name 'script_*' -printf '%P %m %u\\n' | sort; cat 'web app/index.html'"
+    assert world.build(world.plan(make, "echo two"), ALL).state is RunState.SUCCEEDED
+    world.events.clear()
+    result = world.build(world.plan(make, f"{look}; sudo test ! -e /var/lib/imagewright/tmp"), ALL)
+    assert result.state is RunState.SUCCEEDED, result.failure
+    assert [step.cached for step in result.steps] == [True, False]
+    seen = world.lines
+    assert [line for line in seen if line.startswith((".of", "Dep", "pipe", "web"))] == [
+        ".of-root 644 root",
+        "DeprovisioningScript.sh 755 imagewright",
+        "pipe 644 imagewright",
+        "web app 755 imagewright",
+        "web app/index.html 640 imagewright",
+    ]
+    assert "page" in seen
+    assert "my own deprovisioning" in seen
+
+
 def test_nothing_changed_means_no_machine_at_all(world: AzureWorld) -> None:
     plan = world.plan("echo one")
     assert world.build(plan, ALL).state is RunState.SUCCEEDED

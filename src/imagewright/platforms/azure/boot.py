@@ -15,7 +15,7 @@ from imagewright.core.ownership import Owner
 from imagewright.core.plan import ExactSource, Plan
 from imagewright.core.ports import Guest
 from imagewright.core.secret import Secret
-from imagewright.platforms.azure import errors, run_command, temporary_image, vm_body
+from imagewright.platforms.azure import errors, run_command, temporary_files, temporary_image, vm_body
 from imagewright.platforms.azure.arm import Arm, Json, together
 from imagewright.platforms.azure.checkpoints import Checkpoints
 from imagewright.platforms.azure.choices import AzureChoices
@@ -240,6 +240,8 @@ class Boot:
         )  # fmt: skip
         guest = Watched(reached, pulse.why_silent)
         _wait_for_cloud_init(guest, deadline)
+        if isinstance(facts.source, State):
+            temporary_files.bring_back(guest, deadline)
         disks = (
             (start.disk, *start.data_disks)
             if start.image is None

@@ -9,7 +9,6 @@ from datetime import timedelta
 from pathlib import Path
 
 from imagewright.communicators.by_hand import ByHand
-from imagewright.core.actions import Inline, Run, RunAs, Shell
 from imagewright.core.clock import Clock, Deadline
 from imagewright.core.disk import Disk
 from imagewright.core.errors import BuildTimeoutError, CancelledError, MachineLostError, PlatformError
@@ -17,6 +16,7 @@ from imagewright.core.events import Emit, Level, Note
 from imagewright.core.ownership import Owner
 from imagewright.core.plan import Generation, OsType, PurchasePlan
 from imagewright.core.ports import Guest, KeptKind
+from imagewright.platforms.azure import temporary_files
 from imagewright.platforms.azure.arm import Arm, Operation, together
 from imagewright.platforms.azure.checkpoints import Checkpoints
 from imagewright.platforms.azure.choices import AzureChoices
@@ -32,8 +32,6 @@ OFF_LATE = 9
 LOOK_SECONDS, SPOT_LOOK_SECONDS = 120.0, 20.0
 TAKEN_SECONDS, TAKEN_PAUSE = 15.0, 1.0
 """How long after a spot machine's last word Azure may still say that it runs, and how often it is asked."""
-
-FLUSH = "#!/bin/sh\nsync\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,9 +192,9 @@ class AzureMachine:
         deadline = Deadline.after(self._clock, SAVE_SECONDS, "keeping a checkpoint")
         try:
             self._pulse.created()
-            flush = Run(Inline(FLUSH), Shell.SH, RunAs.ELEVATED)
-            self._guest.run(flush, FLUSH.encode(), lambda _line, _stream: None, deadline)
+            temporary_files.keep(self._guest, deadline)
             self._store.keep(self._state(key, KeptKind.MACHINE), self._body.disks, note, self._owner, deadline)
+            temporary_files.forget(self._guest, deadline)
         except (CancelledError, MachineLostError):
             raise
         except (PlatformError, BuildTimeoutError) as error:

@@ -6,6 +6,7 @@ root=$1 base=$2 disk=$3 work=$4 run=$5 name=$6
 read -r outer rest </proc/self/stat
 mount --make-rprivate /
 mount -t overlay overlay -o "lowerdir=$base:/,upperdir=$disk,workdir=$work" "$root"
+find "$root/tmp" -mindepth 1 -delete # as systemd-tmpfiles does at every boot, or a tmpfs
 mount -t proc proc "$root/proc"
 mount -t tmpfs -o mode=755 tmpfs "$root/dev"
 for device in null zero full random urandom tty; do
