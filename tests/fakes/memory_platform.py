@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from imagewright.core.actions import InstallUpdates, Reboot, Run
-from imagewright.core.clock import Clock, Deadline
+from imagewright.core.clock import Clock, Deadline, fresh_name
 from imagewright.core.disk import Disk
 from imagewright.core.errors import Diagnostic, DistributionError, PlatformError
 from imagewright.core.events import Emit, Progress, Stream
@@ -129,7 +129,7 @@ class MemoryMachine:
 
     def capture(self, key: str, deadline: Deadline) -> Disk:
         made = Disk(f"memory:{self._owned.id}", "raw", 1024 * MIB, OsType.LINUX, Generation.V2)
-        disk = replace(self._world.disk or made, identity=key)
+        disk = replace(self._world.disk or made, identity=key and f"{key}.{fresh_name(6)}")
         if key:
             self._world.disks[key] = disk
         return disk

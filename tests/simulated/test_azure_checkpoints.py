@@ -35,7 +35,8 @@ def test_a_changed_step_resumes_behind_the_one_before(world: AzureWorld) -> None
 def test_what_is_in_tmp_survives_a_resume_as_if_there_had_been_no_boot(world: AzureWorld) -> None:
     make = (
         "mkdir '/tmp/web app'; echo page > '/tmp/web app/index.html'; chmod 640 '/tmp/web app/index.html'; "
-        "mkfifo /tmp/pipe; sudo touch /tmp/.of-root; echo 'echo my own deprovisioning' >> /tmp/DeprovisioningScript.sh"
+        "mkfifo /tmp/pipe; sudo touch /tmp/.of-root; "
+        "echo 'echo my own deprovisioning' >> /tmp/DeprovisioningScript.sh"
     )
     look = "cd /tmp; find . -mindepth 1 ! -name 'script_*' -printf '%P %m %u\\n' | sort; cat 'web app/index.html'"
     assert world.build(world.plan(make, "echo two"), ALL).state is RunState.SUCCEEDED

@@ -12,7 +12,8 @@ class Disk:
     """A generalized, powered-off disk.
 
     `location` is the platform's own: a path on this machine, or an ARM resource id. `format` is `qcow2`, `raw`, `vhd`
-    or `managed`. `virtual_size` is in bytes. `identity` names the content where it is known (a chain key), else `""`.
+    or `managed`. `virtual_size` is in bytes. `identity` names this very content where the disk is kept (two that were
+    made under one chain key differ), else `""`.
     """
 
     location: str

@@ -44,7 +44,6 @@ def exact(
         deprovision.prepare(source.os_type),
         plan.steps,
         finish.actions(),
-        plan.validation.steps,
         plan.mask,
     )
     return Exact(plan, source, finish, keys)

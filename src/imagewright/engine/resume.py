@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from imagewright.core.actions import Action
 from imagewright.core.choices import Keep
 from imagewright.core.digest import digest
+from imagewright.core.disk import Disk
 from imagewright.core.plan import ExactSource, Step
 from imagewright.core.secret import Mask
 
@@ -46,12 +47,10 @@ class CachePolicy:
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """`keys[0]` is the booted source, `keys[i]` the state after step i; `captured` is the disk that comes out, and
-    `validated` the fact that this disk passed these validators."""
+    """`keys[0]` is the booted source, `keys[i]` the state after step i; `captured` is the disk that comes out."""
 
     keys: tuple[str, ...]
     captured: str
-    validated: str
 
 
 def holds_secret(steps: Sequence[Step], mask: Mask) -> bool:
@@ -66,16 +65,21 @@ def chain(
     prepare: Sequence[Action],
     steps: Sequence[Step],
     finish: Sequence[Action],
-    validators: Sequence[Step],
     mask: Mask,
 ) -> Chain:
     """The keys of a build. `facts` are the machine's; `prepare` comes before the first step, `finish` after the last.
 
-    Names, limits, sizes, tags and targets do not count. Order does. Every content must be staged.
+    Names, limits, sizes, tags and targets do not count. Order does. Every content must be staged. In the steps a
+    secret counts by its name; what chooses the source is none.
     """
-    keys = [digest("imagewright.chain.v2", source.identity, tuple(facts), tuple(prepare), mask=mask)]
+    start = digest("imagewright.source.v1", source.identity, tuple(facts))
+    keys = [digest("imagewright.chain.v2", start, tuple(prepare), mask=mask)]
     for step in steps:
         keys.append(digest("imagewright.chain.v2", keys[-1], digest("step.v1", step.actions, mask=mask)))
-    captured = digest("imagewright.captured.v1", keys[-1], tuple(finish), mask=mask)
+    return Chain(tuple(keys), digest("imagewright.captured.v1", keys[-1], tuple(finish), mask=mask))
+
+
+def verdict(disk: Disk, validators: Sequence[Step], mask: Mask) -> str:
+    """The key of the fact that this very disk has passed these validators; `""` for a disk that nobody keeps."""
     passed = tuple(step.actions for step in validators)
-    return Chain(tuple(keys), captured, digest("imagewright.validated.v1", captured, passed, mask=mask))
+    return disk.identity and digest("imagewright.verdict.v1", disk.identity, passed, mask=mask)

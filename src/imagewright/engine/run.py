@@ -28,7 +28,7 @@ from imagewright.engine.exact import Exact, exact
 from imagewright.engine.ledger import Ledger
 from imagewright.engine.perform import StepFailedError, perform
 from imagewright.engine.record import Record
-from imagewright.engine.resume import CachePolicy, holds_secret
+from imagewright.engine.resume import CachePolicy, holds_secret, verdict
 from imagewright.engine.scope import Scope
 
 MACHINES = 4
@@ -214,10 +214,11 @@ class _Build:
 
     def _validated(self, disk: Disk) -> ValidationError | None:
         """What the validators found; a disk that has passed them before is not asked again."""
-        passed = self.ready.keys.validated
-        if not self.plan.validation.steps:
+        validators = self.plan.validation.steps
+        if not validators:
             return None
-        if self.policy.reuse and self.platform.cache.has(passed):
+        passed = verdict(disk, validators, self.plan.mask)
+        if passed and self.policy.reuse and self.platform.cache.has(passed):
             self.record.emit(Note("this disk has passed these validators before"))
             return None
         try:
@@ -225,7 +226,7 @@ class _Build:
                 self._validate_on(disk)
         except ValidationError as error:
             return error
-        if self.policy.keep is not Keep.NONE:
+        if passed:
             try:
                 self.platform.cache.mark(passed, f"{self.plan.name} passed its validators")
             except PlatformError as error:

@@ -8,10 +8,11 @@ from small_plan import script, small_plan, step
 from imagewright.core.actions import Action, Inline, Reboot, Remote, Run, RunAs, Shell, Staged, Upload
 from imagewright.core.choices import Keep
 from imagewright.core.digest import UnresolvedError
+from imagewright.core.disk import Disk
 from imagewright.core.origin import Origin
 from imagewright.core.plan import ExactSource, Generation, OsType, PlatformImage, Step, VhdTarget
 from imagewright.core.secret import Mask, Secret
-from imagewright.engine.resume import CachePolicy, Chain, chain, holds_secret
+from imagewright.engine.resume import CachePolicy, Chain, chain, holds_secret, verdict
 
 SOURCE = ExactSource(
     PlatformImage("Debian", "debian-12", "12-gen2", "latest"),
@@ -31,9 +32,7 @@ STEPS = (step(1, "one"), step(2, "two"), step(3, "three"))
 
 def keys(steps: tuple[Step, ...] = STEPS, source: ExactSource = SOURCE, mask: Mask | None = None, **more) -> Chain:
     given = {"facts": FACTS, "prepare": PREPARE, "finish": FINISH} | more
-    return chain(
-        source, given["facts"], given["prepare"], steps, given["finish"], given.get("validators", ()), mask or Mask()
-    )
+    return chain(source, given["facts"], given["prepare"], steps, given["finish"], mask or Mask())
 
 
 def only(action: Action, mask: Mask | None = None) -> str:
@@ -61,7 +60,7 @@ def test_the_same_plan_has_the_same_keys() -> None:
 
 def test_the_keys_of_this_version_do_not_change_by_accident() -> None:
     """When they must: count up `imagewright.chain.v2`, and every cache starts anew."""
-    assert [key[:12] for key in keys().keys] == ["6dcb67fce6cb", "f882effd4125", "f1ae3ec44101", "4f6f908bf74a"]
+    assert [key[:12] for key in keys().keys] == ["4ae45d4c894d", "2bb901e27f6e", "9893f076fda0", "5842b4ce2fc0"]
 
 
 def test_order_counts() -> None:
@@ -88,6 +87,23 @@ def test_names_numbers_and_places_do_not_count() -> None:
 
 def test_splitting_a_step_in_two_counts() -> None:
     assert keys((step(1, "one", "two"),)).keys[1] != keys((step(1, "one"), step(2, "two"))).keys[2]
+
+
+def test_a_source_that_a_secret_chooses_is_still_that_source() -> None:
+    def made(version: str) -> Chain:
+        source = dataclasses.replace(SOURCE, identity=f"azure:debian:{version}")
+        return keys(source=source, mask=Mask((Secret("version", version),)))
+
+    assert shared(made("12.1.1"), made("12.2.2")) == 0
+
+
+def test_a_verdict_names_the_disk_and_the_validators() -> None:
+    disk = Disk("/a", "qcow2", 1 << 30, OsType.LINUX, Generation.V2, identity="captured.1")
+    other = dataclasses.replace(disk, identity="captured.2")
+    given = {verdict(one, steps, Mask()) for one in (disk, other) for steps in (STEPS, STEPS[:1])}
+    assert len(given) == 4
+    assert verdict(dataclasses.replace(disk, location="/b"), STEPS, Mask()) == verdict(disk, STEPS, Mask())
+    assert verdict(dataclasses.replace(disk, identity=""), STEPS, Mask()) == ""
 
 
 def test_the_source_counts_by_its_identity_alone() -> None:

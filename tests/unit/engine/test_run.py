@@ -383,6 +383,21 @@ def test_a_validation_that_failed_is_done_again_on_the_kept_disk(build: Builds) 
     assert "one" not in build.said
 
 
+@pytest.mark.parametrize("pruned", [True, False])
+def test_a_verdict_is_about_one_disk_and_not_about_another_that_was_made_the_same_way(
+    build: Builds, *, pruned: bool
+) -> None:
+    plan = small_plan("say one", validators=("say checked",))
+    build(plan)
+    if pruned:
+        build.world.disks.clear()
+    result = build(plan)
+    assert result.state is RunState.SUCCEEDED
+    assert ("checked" in build.said) == pruned
+    passed = [event for event in build.events if isinstance(event, Note) and "passed these" in event.message]
+    assert bool(passed) != pruned
+
+
 def test_only_the_source_is_validated_where_the_template_says_so(build: Builds) -> None:
     result = build(small_plan("say one", validators=("say checked",), source_only=True))
     assert result.state is RunState.SUCCEEDED

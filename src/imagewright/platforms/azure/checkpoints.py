@@ -109,6 +109,7 @@ class Checkpoints:
         place = self._open(owner, deadline)
         tags = tags_of(state, note, len(disks), self._build, self._clock.now(), self._lifetime)
         place = dataclasses.replace(place, tags=tuple(tags.items()))
+        state = dataclasses.replace(state, build=self._build)
         held = [place.resource(SNAPSHOT, names.snapshot(state.key, number)) for number in range(len(disks))]
         owned = [owner.own(claims.claim(each, self._build)) for each in held]
         try:
@@ -120,7 +121,7 @@ class Checkpoints:
             if there is None:
                 self._take(state.key, disks, place, deadline)
             else:
-                held = list(there.snapshots)
+                held, state = list(there.snapshots), there
         for each in (*owned, self._empty):
             if each is not None:
                 owner.release(each)

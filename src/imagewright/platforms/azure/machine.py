@@ -231,12 +231,11 @@ class AzureMachine:
             lambda: self._power_off(deadline),
             lambda: self._store.prepare(self._owner, deadline) if key else None,
         )
-        snapshots = self._kept(key, deadline) if key else ()
-        if snapshots:
-            self._captured(deadline)
-        else:
-            snapshots = self._taken(deadline)
-        return disk_of(self._state(key, KeptKind.DISK), snapshots)
+        kept = self._kept(key, deadline) if key else None
+        if kept is None:
+            return disk_of(dataclasses.replace(self._state("", KeptKind.DISK), snapshots=self._taken(deadline)))
+        self._captured(deadline)
+        return disk_of(kept)
 
     def _power_off(self, deadline: Deadline) -> None:
         """At once: deprovisioning has written everything out, and nothing runs that would have to end well."""
@@ -251,8 +250,8 @@ class AzureMachine:
             late=OFF_LATE,
         )
 
-    def _kept(self, key: str, deadline: Deadline) -> tuple[str, ...]:
-        """The disks in the cache group; none of them when the cache cannot take them."""
+    def _kept(self, key: str, deadline: Deadline) -> State | None:
+        """The disks in the cache group; None when the cache cannot take them."""
         state = self._state(key, KeptKind.DISK)
         try:
             kept = self._store.keep(state, self._body.disks, "captured", self._owner, deadline)
@@ -260,9 +259,9 @@ class AzureMachine:
             self._emit(
                 Note(f"the captured disk is not kept: {error}", Level.WARNING, error.hint or "the build goes on")
             )
-            return ()
+            return None
         self._tell("the captured disk")
-        return kept.snapshots
+        return kept
 
     def _taken(self, deadline: Deadline) -> tuple[str, ...]:
         """The disks in the group of the build, gone with it."""
@@ -278,7 +277,7 @@ class AzureMachine:
         return tuple(made)
 
 
-def disk_of(state: State, snapshots: tuple[str, ...]) -> Disk:
+def disk_of(state: State) -> Disk:
     """The captured disks as the engine knows them."""
     first, *others = [
         Disk(
@@ -288,10 +287,10 @@ def disk_of(state: State, snapshots: tuple[str, ...]) -> Disk:
             os_type=state.os_type,
             generation=state.generation,
             architecture=state.architecture,
-            identity=state.key and f"{state.key}.{number}",
+            identity=state.build and f"captured.{state.key}.{state.build}.{number}",
             security_type=state.security_type,
             plan=state.plan,
         )
-        for number, (each, size) in enumerate(zip(snapshots, state.sizes, strict=True))
+        for number, (each, size) in enumerate(zip(state.snapshots, state.sizes, strict=True))
     ]
     return dataclasses.replace(first, data_disks=tuple(others))

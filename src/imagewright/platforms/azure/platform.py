@@ -239,7 +239,7 @@ class AzurePlatform:
             return None
         self._elsewhere = True
         self.cache.touch(state)
-        return disk_of(state, state.snapshots)
+        return disk_of(state)
 
     def using(self, keys: Sequence[str]) -> AbstractContextManager[None]:
         return self.cache.using(keys)

@@ -20,7 +20,10 @@ ARCHITECTURE, SECURITY, PLAN = "imagewright-architecture", "imagewright-security
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """The disks of one machine at one moment: snapshots, the OS disk's first, and what is known of the machine."""
+    """The disks of one machine at one moment: snapshots, the OS disk's first, and what is known of the machine.
+
+    `build` made them; two builds may make different ones under the same key.
+    """
 
     key: str
     kind: KeptKind
@@ -31,6 +34,7 @@ class State:
     architecture: str
     security_type: str
     plan: PurchasePlan | None = None
+    build: str = ""
 
 
 def tags_of(state: State, note: str, disks: int, build: str, now: datetime, lifetime: timedelta) -> dict[str, str]:
@@ -69,6 +73,7 @@ def state_of(key: str, kind: KeptKind, rows: Sequence[Json]) -> State | None:
         tag(mine[0], ARCHITECTURE) or "x64",
         tag(mine[0], SECURITY) or "Standard",
         PurchasePlan(*json.loads(plan)) if plan else None,
+        *makers,
     )
 
 

@@ -199,17 +199,18 @@ class LocalMachine:
         self._power_off(deadline)
         self._memory.close()
         disks = [active(self._directory, disk, self._layer) for disk in range(len(self._frame.sizes))]
+        identity = ""
         if key:
-            disks = self._kept(key, disks)
-        return disk_of(self._frame, disks, key)
+            disks, identity = self._kept(key, disks)
+        return disk_of(self._frame, disks, identity)
 
     def end(self) -> None:
         self._guest.close()
         self._process.kill()
         self._memory.close()
 
-    def _kept(self, key: str, disks: list[Path]) -> list[Path]:
-        """The disks in the cache; or where they are, when they cannot be kept."""
+    def _kept(self, key: str, disks: list[Path]) -> tuple[list[Path], str]:
+        """The disks in the cache, and their identity; or where they are, when they cannot be kept, and `""`."""
         target: Path | None = None
         meta = self._meta(key, KeptKind.DISK, "captured")
         try:
@@ -223,9 +224,9 @@ class LocalMachine:
             self._emit(
                 Note(f"the captured disk is not kept: {error}", Level.WARNING, "the next build makes it again")
             )
-            return disks
+            return disks, ""
         self._store.finish_later(target, meta)
-        return kept
+        return kept, identity_of(target)
 
     def _power_off(self, deadline: Deadline) -> None:
         within = deadline.sooner(
@@ -243,6 +244,11 @@ class LocalMachine:
             if not self._process.ended():
                 self._process.qmp.execute("system_powerdown", within)
         self._process.wait_end(within)
+
+
+def identity_of(directory: Path) -> str:
+    """Of a captured disk in the cache: two that were made under one key do not hold the same bytes."""
+    return f"captured.{directory.name}"
 
 
 def disk_of(frame: Frame, paths: list[Path], identity: str) -> Disk:

@@ -26,7 +26,7 @@ from imagewright.platforms.local.debian import guest_apt_config
 from imagewright.platforms.local.flat import FILE
 from imagewright.platforms.local.host import FREE_SPACE, HostError, refused
 from imagewright.platforms.local.image_store import DIRECTORY
-from imagewright.platforms.local.machine import Frame, LocalMachine, disk_of
+from imagewright.platforms.local.machine import Frame, LocalMachine, disk_of, identity_of
 from imagewright.platforms.local.targets import LocalTargets, check_targets, own_place
 
 RESUME_SECONDS = 120.0
@@ -131,7 +131,7 @@ class LocalPlatform:
             self.cache.verify(entry)
             frame = Frame.of_record(entry.meta.machine, entry.meta.base, entry.meta.sizes)
             paths = [entry.directory / layer_name(number) for number in range(len(frame.sizes))]
-            return disk_of(frame, paths, key)
+            return disk_of(frame, paths, identity_of(entry.directory))
         except DamagedError as error:
             self._discard(entry, "the captured disk", error)
         except PlatformError as error:

@@ -189,6 +189,19 @@ def test_a_captured_disk_is_handed_out(setting: Setting) -> None:
     disk = setting.platform.captured(DISK)
     assert disk is not None
     assert disk.virtual_size == 16 * MIB
+    assert setting.platform.captured(DISK) == disk
+
+
+def test_two_captured_disks_of_one_key_are_not_the_same(setting: Setting) -> None:
+    first = setting.platform.captured(DISK)
+    (setting.directory(DISK) / "disk-0.qcow2").write_bytes(b"damage")
+    assert setting.platform.captured(DISK) is None
+    above = setting.directory(ABOVE)
+    setting.keep(DISK, above, above / "disk-0.qcow2", kind="disk")
+    second = setting.platform.captured(DISK)
+    assert first is not None
+    assert second is not None
+    assert first.identity != second.identity
 
 
 def test_a_machine_that_cannot_be_made_says_why(setting: Setting, tmp_path: Path) -> None:
