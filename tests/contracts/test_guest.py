@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from imagewright.communicators.keys import KeyPair, new_key_pair
+from imagewright.communicators.lines import LONGEST
 from imagewright.communicators.login import Login
 from imagewright.communicators.ssh import STRIDE, SshGuest
 from imagewright.core.actions import Inline, Reboot, Run, RunAs, Shell
@@ -114,6 +115,15 @@ def connected(
 
 def soon(seconds: float = 60.0) -> Deadline:
     return Deadline.after(SystemClock(), seconds, "the test")
+
+
+class _Ahead(SystemClock):
+    """Runs ahead of the real time by as many seconds as it is told."""
+
+    ahead = 0.0
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self.ahead
 
 
 class Heard:
@@ -213,10 +223,29 @@ def test_the_end_of_the_output_is_never_lost(guest: SshGuest) -> None:
         assert len(heard.lines) == 20001
 
 
+def test_whoever_reads_slowly_hears_the_end_too(guest: SshGuest) -> None:
+    clock, heard = _Ahead(), Heard()
+
+    def read(line: str, stream: Stream) -> None:
+        heard(line, stream)
+        clock.ahead += 0.01
+
+    script = b"seq 1 250000; echo 'E: the reason' >&2; exit 7"
+    assert guest.run(PLAIN, script, read, Deadline.after(clock, 1e6, "the test")) == 7
+    assert len(heard.text()) == 250_000
+    assert heard.text(Stream.STDERR) == ["E: the reason"]
+
+
+def test_what_a_script_left_behind_may_print_for_ever(guest: SshGuest) -> None:
+    code, heard = run(guest, "sh -c 'echo $$; exec yes' & exit 3")
+    run(guest, f"kill {heard.text()[0]}")
+    assert code == 3
+
+
 def test_a_line_without_end_comes_in_bounded_pieces(guest: SshGuest) -> None:
-    _, heard = run(guest, "#!/bin/sh\nhead -c 100000 /dev/zero | tr '\\0' x\n")
-    assert "".join(heard.text()) == "x" * 100_000
-    assert max(len(line) for line in heard.text()) <= 16 * 1024
+    _, heard = run(guest, "#!/bin/sh\nhead -c 3000000 /dev/zero | tr '\\0' x\n")
+    assert "".join(heard.text()) == "x" * 3_000_000
+    assert max(len(line) for line in heard.text()) <= LONGEST
 
 
 def test_a_service_left_behind_does_not_hold_the_build_up(guest: SshGuest) -> None:

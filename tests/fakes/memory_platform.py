@@ -46,7 +46,7 @@ MIB = 1 << 20
 @dataclass
 class World:
     """All there is of one platform. `stubborn` kinds refuse to be deleted, `unwritable` targets to be written,
-    and with `verdict` among them the facts that `mark` keeps."""
+    and with `verdict` among them the facts that `mark` keeps; `endless` ones are never written to the end."""
 
     machines: set[str] = field(default_factory=set)
     checkpoints: dict[str, Kept] = field(default_factory=dict)
@@ -55,6 +55,7 @@ class World:
     uploaded: dict[str, bytes] = field(default_factory=dict)
     stubborn: set[str] = field(default_factory=set)
     unwritable: set[str] = field(default_factory=set)
+    endless: set[str] = field(default_factory=set)
     diagnostics: list[Diagnostic] = field(default_factory=list)
     images: dict[str, dict[str, str]] = field(default_factory=dict)
     """The tags of the newest image, by the id of a managed image or of an image definition."""
@@ -227,6 +228,8 @@ class MemoryPlatform:
     ) -> RunOutput:
         if target.run_output_name in self._world.unwritable:
             raise DistributionError(f"{target.run_output_name} cannot be written", hint="try another place")
+        if target.run_output_name in self._world.endless:
+            deadline.wait(float("inf"))
         match target:
             case VhdTarget():
                 file = Path(self.place_of(target, plan))

@@ -41,14 +41,19 @@ def cleanup(
     its ledger to us.
     """
     from imagewright.core.report import CleanupReport
-    from imagewright.engine.build_directory import BuildDirectory, all_of, clear_staging
+    from imagewright.engine.build_directory import BuildDirectory, all_of, clear_staging, of_others
     from imagewright.engine.ledger import pending
     from imagewright.engine.sweep import sweep
 
     clock = clock or SystemClock()
-    places = all_of(home_of(options)) if options.ledger is None else (BuildDirectory(_ledger(options).parent),)
+    home = home_of(options)
+    places = all_of(home) if options.ledger is None else (BuildDirectory(_ledger(options).parent),)
+    if others := of_others(home):
+        names = ", ".join(path.name for path in others)
+        hint = "whoever started them can run `imagewright cleanup`"
+        show(Note(f"builds of another user were not looked into: {names}", Level.WARNING, hint))
     report = CleanupReport()
-    clear_staging(home_of(options))
+    clear_staging(home)
     for place in places:
         file = options.ledger or place.ledger
         young = options.older_than is not None and _age(place, clock) < options.older_than

@@ -31,7 +31,9 @@ TICK_SECONDS = 0.05
 ANSWER_LINES = 1000
 NO_MORE = "a script may not reboot the guest or stop its SSH server; if none did, build again"
 LINGER_SECONDS = 3.0
-"""How long a script's output is waited for after the script has ended: what it left running may hold it open."""
+"""How long more output is waited for after the script has ended: what it left running may hold it open."""
+LATE = 4 << 20
+"""Bytes to read after the script has ended: more than is ever on its way, for what it left may print for ever."""
 
 
 class SshGuest:
@@ -128,16 +130,17 @@ class SshGuest:
         with self._connection.session(command, deadline) as channel:
             channel.shutdown_write()
             streams = {Stream.STDOUT: Lines(), Stream.STDERR: Lines()}
-            linger = deadline
+            linger, late = deadline, 0
             while True:
                 ended = channel.exit_status_ready() or not self._connection.active
                 whole = channel.eof_received or channel.closed or not self._connection.active
                 more = _drain(channel, streams, output)
                 deadline.check()
-                if ended and linger is deadline:
-                    linger = deadline.sooner(LINGER_SECONDS, "the last output")
-                if ended and (linger.passed() or (whole and not more)):
+                late += more if ended else 0
+                if late > LATE or (ended and not more and (whole or linger.passed())):
                     break
+                if ended and not more and linger is deadline:
+                    linger = deadline.sooner(LINGER_SECONDS, "the last output")
                 if whole and not more:
                     deadline.wait(TICK_SECONDS)
                 elif not more:
@@ -223,15 +226,13 @@ def _wait_for(channel: paramiko.Channel, seconds: float) -> None:
         selector.select(seconds)
 
 
-def _drain(channel: paramiko.Channel, streams: dict[Stream, Lines], output: OutputSink) -> bool:
-    """Hand on a piece of what has come on each stream. False when nothing had."""
-    more = False
-    if channel.recv_ready():
-        more = True
-        for line in streams[Stream.STDOUT].feed(channel.recv(CHUNK)):
-            output(line, Stream.STDOUT)
-    if channel.recv_stderr_ready():
-        more = True
-        for line in streams[Stream.STDERR].feed(channel.recv_stderr(CHUNK)):
-            output(line, Stream.STDERR)
-    return more
+def _drain(channel: paramiko.Channel, streams: dict[Stream, Lines], output: OutputSink) -> int:
+    """Hand on a piece of what has come on each stream; how many bytes had."""
+    chunks = (
+        (Stream.STDOUT, channel.recv(CHUNK) if channel.recv_ready() else b""),
+        (Stream.STDERR, channel.recv_stderr(CHUNK) if channel.recv_stderr_ready() else b""),
+    )
+    for stream, chunk in chunks:
+        for line in streams[stream].feed(chunk):
+            output(line, stream)
+    return sum(len(chunk) for _, chunk in chunks)

@@ -54,10 +54,29 @@ class BuildDirectory:
 
 
 def all_of(home: Path) -> tuple[BuildDirectory, ...]:
-    """Every build that left a directory, the oldest first. Others may delete some meanwhile."""
-    root = home / "builds"
-    found = (BuildDirectory(path) for path in root.iterdir() if path.is_dir()) if root.is_dir() else ()
+    """Every build of this user that left a directory, the oldest first. Others may delete some meanwhile."""
+    found = (BuildDirectory(path) for path in _directories(home) if not _is_closed(path))
     return tuple(sorted(found, key=lambda one: (one.started(), one.build_id)))
+
+
+def of_others(home: Path) -> tuple[Path, ...]:
+    """The directories of builds that somebody else started in the same home: nobody else may look into them."""
+    return tuple(sorted(path for path in _directories(home) if _is_closed(path)))
+
+
+def _directories(home: Path) -> list[Path]:
+    root = home / "builds"
+    return [path for path in root.iterdir() if path.is_dir()] if root.is_dir() else []
+
+
+def _is_closed(path: Path) -> bool:
+    try:
+        next(path.iterdir(), None)
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 @contextmanager
@@ -70,7 +89,9 @@ def occupied(home: Path, build_id: str) -> Iterator[BuildDirectory]:
         raise OptionsError(
             f"{place.path} cannot be made: {error.strerror}", hint="choose another place with `--home`"
         ) from error
-    with held(place.lock):
+    with held(place.lock, wait=True) as mine:  # a clean-up takes each lock for a moment
+        if not mine:
+            raise OptionsError(f"{place.path} went away at once", hint="is something else deleting it?")
         try:
             yield place
         finally:

@@ -44,7 +44,8 @@ class TargetReport:
 
 @dataclass(frozen=True, slots=True)
 class PlanReport:
-    """`resumes_after` is the number of the last cached step, 0: the booted source, None: a boot from scratch."""
+    """`resumes_after` is the number of the last cached step, 0: the booted source, None: a boot from scratch. With
+    `source_only` the validators run on the source, and nothing else is done."""
 
     template: str
     platform: str
@@ -53,6 +54,7 @@ class PlanReport:
     finish: tuple[str, ...]
     validators: tuple[str, ...]
     targets: tuple[TargetReport, ...]
+    source_only: bool
     resumes_after: int | None
     disk_is_kept: bool
     timeout: float
@@ -66,8 +68,9 @@ def explain(
     found: list[Diagnostic] = []
     ready = exact(plan, platform, staging, deadline, found.append)
     plan, keys, finish = ready.plan, ready.keys, ready.finish
-    resumes = _resumes_after(keys, platform, policy)
-    kept = policy.reuse and platform.cache.has(keys.captured)
+    source_only = plan.validation.source_only
+    resumes = None if source_only else _resumes_after(keys, platform, policy)
+    kept = not source_only and policy.reuse and platform.cache.has(keys.captured)
     done = len(plan.steps) if kept else (resumes or 0)
     return PlanReport(
         template=plan.name,
@@ -75,11 +78,12 @@ def explain(
         source=ready.source,
         steps=tuple(
             StepReport(step.number, step.name, step.type, step.number <= done, keys.keys[step.number])
-            for step in plan.steps
+            for step in (() if source_only else plan.steps)
         ),
-        finish=tuple(step.name for step in (*finish.optimizers, finish.deprovision)),
+        finish=() if source_only else tuple(step.name for step in (*finish.optimizers, finish.deprovision)),
         validators=tuple(step.name for step in plan.validation.steps),
-        targets=tuple(_target(target, plan, platform) for target in plan.targets),
+        targets=() if source_only else tuple(_target(target, plan, platform) for target in plan.targets),
+        source_only=source_only,
         resumes_after=resumes,
         disk_is_kept=kept,
         timeout=plan.timeout,

@@ -10,6 +10,7 @@ from imagewright.core.choices import Keep
 from imagewright.core.clock import Clock, Deadline
 from imagewright.core.disk import Disk
 from imagewright.core.errors import (
+    BuildTimeoutError,
     CancelledError,
     CustomizationError,
     DistributionError,
@@ -253,7 +254,7 @@ class _Build:
         if not done.failures:
             return RunState.SUCCEEDED, None
         _, first = done.failures[0]
-        summary = DistributionError(
+        summary = (BuildTimeoutError if isinstance(first, BuildTimeoutError) else DistributionError)(
             f"{len(done.failures)} of {len(self.plan.targets)} targets failed: {first}",
             hint=first.hint,
             origin=first.origin,

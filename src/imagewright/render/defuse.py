@@ -24,7 +24,7 @@ def defuse(text: str) -> str:
 
     Format characters (text direction, zero width) count as invisible: they can make a line read as another. The
     `##[` and `##vso[` of Azure Pipelines are broken too: its agent obeys them anywhere in a line of any program.
-    The `::` of GitHub's runner counts where a line begins: that is for whoever writes the whole line.
+    The `::` of GitHub's runner counts where a line begins: that is for whoever writes the whole line (`no_command`).
     """
     text = text.rstrip("\r\n")
     if len(text) > LONGEST:
@@ -36,8 +36,17 @@ def defuse(text: str) -> str:
 
 
 def defuse_lines(text: str) -> list[str]:
-    """A message of ours, which may quote several lines of a tool: at least one line."""
-    return [defuse(line) for line in text.splitlines()] or [""]
+    """A message of ours, which may quote several lines of a tool: at least one line.
+
+    None but the first, which stands behind something, is a command of GitHub's runner.
+    """
+    first, *more = text.splitlines() or [""]
+    return [defuse(first), *(no_command(defuse(line)) for line in more)]
+
+
+def no_command(line: str) -> str:
+    """A whole line for GitHub's runner. A space before the colons is trimmed away by it, a mark is not."""
+    return f"· {line}" if line.lstrip().startswith("::") else line
 
 
 def _escape(character: str) -> str:

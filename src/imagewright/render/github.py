@@ -8,6 +8,7 @@ from imagewright.core.clock import fresh_name
 from imagewright.core.errors import Severity
 from imagewright.core.origin import Origin
 from imagewright.core.secret import lines
+from imagewright.render.defuse import no_command
 
 
 def command(name: str, message: str = "", **properties: object) -> str:
@@ -64,5 +65,4 @@ class GitHubDialect:
         return [f"::{self.token}::"]
 
     def line(self, text: str) -> str:
-        """A command begins its line: a space before the colons is trimmed away by the runner, a mark is not."""
-        return f"· {text}" if text.lstrip().startswith("::") else text
+        return no_command(text)

@@ -15,16 +15,19 @@ def as_text(report: PlanReport) -> list[str]:
         f"source: {defuse(str(source))}" + (f" ({source.exact_version})" if source.exact_version else ""),
         f"        {source.os_type}, {source.generation}, {source.architecture}, {size(source.size)}",
         f"starts: {_start(report)}",
-        "steps:",
     ]
+    validators = [f"validators: {', '.join(defuse(name) for name in report.validators)}"] if report.validators else []
+    if report.source_only:
+        only = "only the source is validated (sourceValidationOnly): no step is run, nothing is created"
+        return [*lines, *validators, f"{only}; at most {duration(report.timeout)}"]
+    lines.append("steps:")
     width = len(str(len(report.steps)))
     lines += [
         f"  {step.number:>{width}}  {'cached' if step.cached else 'run':<6}  {step.type} {defuse(step.name)}"
         for step in report.steps
     ]
     lines += [f"  then  {', '.join(report.finish)}"] if not report.disk_is_kept else []
-    lines += [f"validators: {', '.join(defuse(name) for name in report.validators)}"] if report.validators else []
-    lines.append("creates:")
+    lines += [*validators, "creates:"]
     lines += [
         f"  {defuse(target.run_output_name)}: {target.type} {defuse(target.destination)}" for target in report.targets
     ]
@@ -48,6 +51,7 @@ def as_json(report: PlanReport) -> Json:
             "architecture": source.architecture,
             "size": source.size,
         },
+        "sourceValidationOnly": report.source_only,
         "resumesAfter": report.resumes_after,
         "diskIsKept": report.disk_is_kept,
         "steps": [

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from imagewright.core.errors import Diagnostic, Severity
 from imagewright.core.ports import Kept
 from imagewright.core.report import Check, CleanupReport, FileReport, Verdict
-from imagewright.render.defuse import defuse
+from imagewright.render.defuse import defuse, no_command
 from imagewright.render.excerpt import Excerpts
 from imagewright.render.paint import Paint
 from imagewright.render.quantities import counted, size
@@ -20,7 +20,8 @@ def validated(reports: Sequence[FileReport], excerpts: Excerpts, *, quiet: bool 
             lines += [*excerpts.diagnostic(found), ""]
         if report.valid and not quiet:
             names = ", ".join(defuse(name) for name in report.templates if name)
-            lines.append(f"{defuse(report.file)}: {excerpts.paint.good('valid')}{f': {names}' if names else ''}")
+            file = no_command(defuse(report.file))
+            lines.append(f"{file}: {excerpts.paint.good('valid')}{f': {names}' if names else ''}")
     invalid = sum(not report.valid for report in reports)
     verdict = f"{counted(invalid, 'invalid file')} of {len(reports)}" if invalid else _all_valid(len(reports))
     return [*lines, verdict + findings(tuple(found for report in reports for found in report.diagnostics))]

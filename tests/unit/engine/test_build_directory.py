@@ -4,14 +4,19 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
 from imagewright.core.errors import OptionsError
 from imagewright.core.locks import held
 from imagewright.core.ownership import Owned
+from imagewright.engine import build_directory
 from imagewright.engine.build_directory import (
     BuildDirectory,
     all_of,
@@ -19,6 +24,7 @@ from imagewright.engine.build_directory import (
     clear_staging,
     forget,
     occupied,
+    of_others,
 )
 from imagewright.engine.ledger import Ledger
 
@@ -104,6 +110,46 @@ def test_a_build_that_runs_is_never_forgotten(tmp_path: Path) -> None:
     with occupied(tmp_path, "runs"):
         forget(tmp_path, remembered=0)
         assert [place.build_id for place in all_of(tmp_path)] == ["runs"]
+
+
+def test_a_lock_that_a_clean_up_holds_for_a_moment_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def taken_by_another_first(path: Path, **how: bool) -> AbstractContextManager[bool]:
+        other = ExitStack()
+        assert other.enter_context(held(path)) is True
+        threading.Timer(0.1, other.close).start()
+        return held(path, **how)
+
+    monkeypatch.setattr(build_directory, "held", taken_by_another_first)
+    with occupied(tmp_path, "one") as place, held(place.lock) as free:
+        assert free is False
+
+
+@pytest.fixture
+def somebody_elses() -> Iterator[Path]:
+    """A home in which another user started a build, and this process may do what any user may."""
+    with TemporaryDirectory() as folder:
+        home, user = Path(folder), os.geteuid()
+        home.chmod(0o755)
+        with occupied(home, "mine"), occupied(home, "theirs") as theirs:
+            theirs.path.chmod(0 if user else 0o700)
+            try:
+                if user == 0:
+                    os.chown(home / "builds" / "mine", 65534, -1)
+                    os.chown(home / "builds" / "mine" / "lock", 65534, -1)
+                    os.seteuid(65534)
+                yield home
+            finally:
+                os.seteuid(user)
+                theirs.path.chmod(0o700)
+
+
+def test_the_build_of_another_user_is_left_alone(somebody_elses: Path) -> None:
+    assert [place.build_id for place in all_of(somebody_elses)] == ["mine"]
+    assert [path.name for path in of_others(somebody_elses)] == ["theirs"]
+    clear_staging(somebody_elses)
+    forget(somebody_elses, remembered=0)
 
 
 def test_a_build_that_another_process_removes_meanwhile_is_no_error(tmp_path: Path) -> None:

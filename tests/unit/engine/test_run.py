@@ -356,6 +356,16 @@ def test_validators_run_on_a_second_machine(build: Builds) -> None:
     assert cached(result) == [("step1", False)]
 
 
+def test_a_distribution_that_takes_too_long_is_a_timeout(build: Builds) -> None:
+    build.world.endless.add("web-vhd")
+    result = build(small_plan("say one", timeout=600.0))
+    assert result.state is RunState.FAILED
+    assert result.failure is not None
+    assert (result.failure.kind, result.failure.exit_code) == ("BuildTimeoutError", 7)
+    assert "buildTimeoutInMinutes is 10" in result.failure.message
+    assert nothing_is_left(build)
+
+
 def test_a_failed_validation_stops_the_distribution(build: Builds) -> None:
     result = build(small_plan("say one", validators=("fail 1",)))
     assert result.state is RunState.FAILED

@@ -70,6 +70,18 @@ def test_a_plan_knows_what_is_cached(cli) -> None:
     assert json.loads(cli.out)["resumesAfter"] is None
 
 
+def test_a_plan_that_validates_the_source_only(cli) -> None:
+    checks = [{"type": "Shell", "name": "look", "inline": ["say checked"]}]
+    template = cli.template("say one", validate={"sourceValidationOnly": True, "inVMValidations": checks})
+    assert cli("plan", template) == 0
+    assert "validators: look" in cli.out
+    assert not any(word in cli.out for word in ("steps:", "creates:", "deprovision", "VHD"))
+    assert "nothing is created" in cli.out.splitlines()[-1]
+    assert cli("plan", template, "--format", "json") == 0
+    plan = json.loads(cli.out)
+    assert (plan["sourceValidationOnly"], plan["steps"], plan["targets"], plan["finish"]) == (True, [], [], [])
+
+
 def test_a_plan_that_the_platform_refuses(cli) -> None:
     cli.world.diagnostics.append(Diagnostic(Severity.ERROR, "no", "not here", Origin("web.json", 1, 1), "elsewhere"))
     assert cli("plan", cli.template("say hello")) == 2

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imagewright.render.defuse import LONGEST, defuse
+from imagewright.render.defuse import LONGEST, defuse, defuse_lines
 
 
 @pytest.mark.parametrize(
@@ -35,6 +35,17 @@ def test_what_a_terminal_shows(hostile: str, shown: str) -> None:
 
 def test_a_line_without_end_is_cut() -> None:
     assert defuse("x" * (LONGEST + 5)) == "x" * LONGEST + "… (5 more characters)"
+
+
+def test_no_line_of_a_message_but_the_first_is_a_command_of_githubs_runner() -> None:
+    assert defuse_lines("::a::\n::stop-commands::x\n  \t::b::\r\n c::d\x1b[0m\n\x1b[0m::e::") == [
+        "::a::",
+        "· ::stop-commands::x",
+        "·       ::b::",
+        " c::d",
+        "· ::e::",
+    ]
+    assert defuse_lines("") == [""]
 
 
 @given(st.text(alphabet=st.characters() | st.sampled_from("\x1b[]#:vsoVSO\\\x07m0;P"), max_size=40))
