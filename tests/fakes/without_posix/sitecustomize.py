@@ -15,18 +15,20 @@ from types import ModuleType
 class Msvcrt(ModuleType):
     """Locks a byte of a file, for one holder alone."""
 
-    LK_NBLCK = 2
+    LK_LOCK, LK_NBLCK = 1, 2
 
     def locking(self, descriptor: int, mode: int, length: int) -> None:
-        assert (mode, length) == (self.LK_NBLCK, 1)
+        assert mode in (self.LK_LOCK, self.LK_NBLCK)
+        assert length == 1
         assert os.lseek(descriptor, 0, os.SEEK_CUR) > os.fstat(descriptor).st_size, "the file could not be read"
         try:
-            _flock(descriptor, _ALONE)
+            _flock(descriptor, _MODES[mode])
         except BlockingIOError as error:
             raise PermissionError(13, "Permission denied") from error
 
 
-_flock, _ALONE = fcntl.flock, fcntl.LOCK_EX | fcntl.LOCK_NB
+_flock = fcntl.flock
+_MODES = {Msvcrt.LK_LOCK: fcntl.LOCK_EX, Msvcrt.LK_NBLCK: fcntl.LOCK_EX | fcntl.LOCK_NB}
 
 sys.modules["msvcrt"] = Msvcrt("msvcrt")
 for module in ("fcntl", "grp", "pwd", "resource", "termios", "tty"):
