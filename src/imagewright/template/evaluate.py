@@ -217,7 +217,7 @@ class Template:
         match value:
             case str() if is_expression(value):
                 return self._expression(value, pointer, here, scope, places)
-            case str() if value.startswith("[["):
+            case str() if value.startswith("[[") and value.endswith("]"):
                 return value[1:]
             case list():
                 with self.effort:

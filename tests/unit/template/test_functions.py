@@ -160,6 +160,7 @@ VARIABLES = {"o": {"Key": 1, "n": {"a": None}}, "l": ["a", "b", "a"], "s": "Hell
         # no expressions
         ("[[concat('a')]", "[concat('a')]"),
         ("[x", "[x"),
+        ("[[ -e /x ]] && echo there", "[[ -e /x ]] && echo there"),
         ("", ""),
     ],
 )
