@@ -90,8 +90,8 @@ def test_a_script_that_powers_the_guest_off_is_told_apart_from_the_last(world: A
 
 def test_exit_codes_uploads_and_reboots(world: AzureWorld) -> None:
     large = "x" * 100_000
-    step = Step(1, "file", "File", (Upload(Inline(large), "/tmp/large", 0o640), Reboot()), ORIGIN)
-    plan = world.plan("true", "test $(wc -c < /tmp/large) -eq 100000 && stat -c %a /tmp/large; exit 4")
+    step = Step(1, "file", "File", (Upload(Inline(large), "/var/tmp/large", 0o640), Reboot()), ORIGIN)
+    plan = world.plan("true", "test $(wc -c < /var/tmp/large) -eq 100000 && stat -c %a /var/tmp/large; exit 4")
     from dataclasses import replace
 
     plan = replace(plan, steps=(step, *plan.steps[1:]))

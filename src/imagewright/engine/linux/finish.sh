@@ -82,6 +82,7 @@ echo localhost > /etc/hostname || failed=yes
 rm -rf "$@" \
   /var/lib/imagewright /var/lib/cloud/* /run/cloud-init \
   /etc/ssh/ssh_host_* \
+  /etc/cloud/cloud.cfg.d/zz-imagewright-resume.cfg \
   /etc/netplan/50-cloud-init.yaml /etc/network/interfaces.d/50-cloud-init* /etc/systemd/network/10-cloud-init-* \
   /etc/NetworkManager/system-connections/cloud-init-* /etc/sysconfig/network-scripts/ifcfg-eth* \
   /etc/udev/rules.d/70-persistent-net.rules /etc/udev/rules.d/75-persistent-net-generator.rules \

@@ -15,8 +15,8 @@ from imagewright.core.ownership import Owner
 from imagewright.core.plan import ExactSource, Plan
 from imagewright.core.ports import Guest
 from imagewright.core.secret import Secret
-from imagewright.platforms.azure import errors, run_command, temporary_files, temporary_image, vm_body
-from imagewright.platforms.azure.arm import Arm, Json, together
+from imagewright.platforms.azure import across_boots, errors, run_command, temporary_image, vm_body
+from imagewright.platforms.azure.arm import Arm, Call, Json, together
 from imagewright.platforms.azure.checkpoints import Checkpoints
 from imagewright.platforms.azure.choices import AzureChoices
 from imagewright.platforms.azure.login import Keys, new_keys
@@ -59,7 +59,7 @@ class Boot:
         work: Path,
         emit: Emit,
         clock: Clock,
-        captured: Callable[[Plan, Deadline], None],
+        captured: Callable[[Plan, bool, Deadline], None],
         validated: Callable[[Plan, Deadline], None],
     ) -> None:
         self._arm = arm
@@ -184,15 +184,17 @@ class Boot:
             interface, made, _ = together(
                 lambda name=name: self._way.interface(plan, place, name, reach, deadline),  # type: ignore[misc]
                 lambda zone=zone: ready.get(zone) or start(zone, deadline),  # type: ignore[misc]
-                lambda: self._discard_lost(place, deadline),
+                lambda: self._discard_over(place, deadline),
             )
             if not isinstance(interface, Interface) or not isinstance(made, Start):
                 raise AssertionError("unreachable")
             ready[zone] = made
             try:
                 return self._machine(facts, made, interface, reach, name, candidate, plan, place, owner, deadline)
-            except QuotaError as error:
-                if errors.code_in(error) not in errors.CAPACITY or number == len(tries):
+            except PlatformError as error:
+                short = isinstance(error, QuotaError) and errors.code_in(error) in errors.CAPACITY
+                if not short or number == len(tries):
+                    self._pulses[name].over = True
                     raise
                 self._emit(
                     Note(f"{candidate} cannot be had: {error.message}", Level.WARNING, f"trying {tries[number]}")
@@ -200,20 +202,23 @@ class Boot:
                 self._discard(place, name, deadline)
         raise PlatformError("there is no VM size to try", hint="give one (vmSize)")
 
-    def _discard_lost(self, place: Place, deadline: Deadline) -> None:
-        """A spot machine that Azure took back is deallocated, and still counts against the quota."""
-        for name in [name for name, pulse in self._pulses.items() if pulse.lost]:
+    def _let_go(self, name: str, place: Place, plan: Plan, kept: bool, deadline: Deadline) -> None:
+        """The disk is captured, in the cache if it was `kept`. A machine that is powered off is billed like any."""
+        self._pulses[name].over = True
+        self._captured(plan, kept, deadline)
+        if not kept and not plan.validation.steps:
+            self._arm.send("deleting the build VM", deadline, _deletion(place, name))
+
+    def _discard_over(self, place: Place, deadline: Deadline) -> None:
+        """A spot machine that Azure took back is deallocated, others were captured or never let us in."""
+        for name in [name for name, pulse in self._pulses.items() if pulse.over]:
             del self._pulses[name]
             self._discard(place, name, deadline)
 
     def _discard(self, place: Place, name: str, deadline: Deadline) -> None:
         """A machine that failed to be made still holds its disks."""
         try:
-            self._arm.do(
-                "deleting the machine that could not start",
-                deadline,
-                lambda c, k: c.compute.virtual_machines.begin_delete(place.group, name, force_deletion=True, **k),
-            )
+            self._arm.do("deleting a machine that is not needed any more", deadline, _deletion(place, name))
         except PlatformError as error:
             if not errors.is_gone(error):
                 raise
@@ -241,7 +246,7 @@ class Boot:
         guest = Watched(reached, pulse.why_silent)
         _wait_for_cloud_init(guest, deadline)
         if isinstance(facts.source, State):
-            temporary_files.bring_back(guest, deadline)
+            across_boots.bring_back(guest, deadline)
         disks = (
             (start.disk, *start.data_disks)
             if start.image is None
@@ -260,7 +265,8 @@ class Boot:
                 start.security_type, wishes.spot, interface.host, start.plan,
             ),
             guest, keys, pulse, self._arm, self._store, self._choices, self._work, owner, self._emit, self._clock,
-            lambda within: self._captured(plan, within), lambda within: self._validated(plan, within),
+            lambda kept, within: self._let_go(name, place, plan, kept, within),
+            lambda within: self._validated(plan, within),
         )  # fmt: skip
 
     def _wishes(self, facts: Facts, plan: Plan) -> Wishes:
@@ -273,12 +279,18 @@ class Boot:
             spot=self._choices.spot,
             ephemeral=self._choices.ephemeral_os_disk and captured,
             os_disk_type=self._choices.os_disk_type,
+            generation=facts.source.generation,
         )
 
     def _admit(self, place: Place, name: str, keys: Keys, deadline: Deadline) -> None:
-        """A disk that is attached is not provisioned: the VM agent puts our keys in."""
+        """A disk that is attached is not provisioned: the VM agent puts our keys in. The name is a new one: which
+        scripts the agent has run is written on the disk, and none is run twice."""
         script = run_command.Script(keys.admit_script(), (Secret("HOST_KEY", keys.host_secret()),))
-        run_command.run(self._arm, place, name, "iw-admit", script, deadline)
+        run_command.run(self._arm, place, name, f"iw-admit-{fresh_name(8)}", script, deadline)
+
+
+def _deletion(place: Place, name: str) -> Call:
+    return lambda c, k: c.compute.virtual_machines.begin_delete(place.group, name, force_deletion=True, **k)
 
 
 def _wait_for_cloud_init(guest: Guest, deadline: Deadline) -> None:

@@ -213,6 +213,11 @@ _QUOTA = re.compile(
 )
 _POLICY = re.compile(r'"policyAssignment":\{"name":"([^"]+)"')
 _SIGNED = re.compile(r"\?[^\s'\"<>]*\bsig=[^\s'\"<>]*")
+_STANDARD_SECURITY = "UseStandardSecurityType"
+STANDARD_SECURITY = (
+    f"az feature register --namespace Microsoft.Compute --name {_STANDARD_SECURITY}, "
+    "and when it is registered: az provider register -n Microsoft.Compute"
+)
 _NAMESPACE = re.compile(r"namespace '([^']+)'")
 
 
@@ -276,7 +281,7 @@ def translate(error: Exception, doing: str) -> ImagewrightError:
             f"{doing}: the {what} quota in {place} is used up: limit {limit}, in use {usage}, needed {needed} more",
             hint=f"ask for at least {int(usage) + int(needed)} in the portal (Usage + quotas), or take another size",
         )
-    hint = meaning.hint
+    hint = STANDARD_SECURITY if _STANDARD_SECURITY in text else meaning.hint
     if code == "MissingSubscriptionRegistration":
         found = _NAMESPACE.search(text)
         hint = hint.format(namespace=found[1] if found else "NAMESPACE")

@@ -16,7 +16,7 @@ from imagewright.core.events import Emit, Level, Note
 from imagewright.core.ownership import Owner
 from imagewright.core.plan import Generation, OsType, PurchasePlan
 from imagewright.core.ports import Guest, KeptKind
-from imagewright.platforms.azure import temporary_files
+from imagewright.platforms.azure import across_boots
 from imagewright.platforms.azure.arm import Arm, Operation, together
 from imagewright.platforms.azure.checkpoints import Checkpoints
 from imagewright.platforms.azure.choices import AzureChoices
@@ -68,7 +68,8 @@ class Pulse:
         self._spot = spot
         self.creation: Operation | None = None
         self.stopped = False
-        self.lost = False
+        self.over = False
+        """Nothing needs the machine any more; as long as it is there it counts against the quota."""
 
     def check(self, every: float = LOOK_SECONDS) -> None:
         """Cheap to call often: Azure is asked when the last answer is `every` seconds old."""
@@ -118,7 +119,7 @@ class Pulse:
             raise _stopped()
         what = "is gone" if view is None else f"is {power.partition('/')[2]}"
         if self._spot:
-            self.lost = True
+            self.over = True
             raise MachineLostError(
                 f"the spot build VM {what}: Azure took its capacity back",
                 hint="build again: the build resumes from its last checkpoint; or build without --spot",
@@ -149,7 +150,7 @@ class AzureMachine:
         owner: Owner,
         emit: Emit,
         clock: Clock,
-        captured: Callable[[Deadline], None],
+        captured: Callable[[bool, Deadline], None],
         ended: Callable[[Deadline], None],
     ) -> None:
         self._body = body
@@ -192,9 +193,9 @@ class AzureMachine:
         deadline = Deadline.after(self._clock, SAVE_SECONDS, "keeping a checkpoint")
         try:
             self._pulse.created()
-            temporary_files.keep(self._guest, deadline)
+            across_boots.keep(self._guest, deadline)
             self._store.keep(self._state(key, KeptKind.MACHINE), self._body.disks, note, self._owner, deadline)
-            temporary_files.forget(self._guest, deadline)
+            across_boots.forget(self._guest, deadline)
         except (CancelledError, MachineLostError):
             raise
         except (PlatformError, BuildTimeoutError) as error:
@@ -231,11 +232,11 @@ class AzureMachine:
             lambda: self._power_off(deadline),
             lambda: self._store.prepare(self._owner, deadline) if key else None,
         )
-        kept = self._kept(key, deadline) if key else None
-        if kept is None:
-            return disk_of(dataclasses.replace(self._state("", KeptKind.DISK), snapshots=self._taken(deadline)))
-        self._captured(deadline)
-        return disk_of(kept)
+        state = kept = self._kept(key, deadline) if key else None
+        if state is None:
+            state = dataclasses.replace(self._state("", KeptKind.DISK), snapshots=self._taken(deadline))
+        self._captured(kept is not None, deadline)
+        return disk_of(state)
 
     def _power_off(self, deadline: Deadline) -> None:
         """At once: deprovisioning has written everything out, and nothing runs that would have to end well."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from imagewright.core.clock import Deadline
 from imagewright.core.disk import Disk
 from imagewright.core.errors import DistributionError
@@ -13,6 +15,7 @@ from imagewright.core.result import RunOutput
 from imagewright.platforms.azure import claims, names, temporary_image
 from imagewright.platforms.azure.arm import Arm, Json
 from imagewright.platforms.azure.snapshots import Snapshots
+from imagewright.platforms.azure.sources import PLAN_TAGS
 
 
 def publish(
@@ -76,10 +79,11 @@ def refuse_unfit(image: Disk | ExactSource) -> None:
 
 
 def image_body(disk: Disk, target: ManagedImageTarget, build: str, held: tuple[str, ...]) -> Json:
-    """Pure."""
+    """Pure. An image does not show its plan, which machines of it must name: the next build reads it in the tags."""
+    plan = dict(zip(PLAN_TAGS, dataclasses.astuple(disk.plan), strict=True)) if disk.plan else {}
     return {
         "location": target.location,
-        "tags": claims.tags(build, {name: names.tag(text) for name, text in target.tags}),
+        "tags": claims.tags(build, plan | {name: names.tag(text) for name, text in target.tags}),
         "properties": {
             "hyperVGeneration": disk.generation.value,
             "storageProfile": temporary_image.storage(disk, held, storageAccountType="Standard_LRS"),

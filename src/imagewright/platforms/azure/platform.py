@@ -216,10 +216,10 @@ class AzurePlatform:
         self._emit(Note("resumed from a checkpoint"))
         return machine
 
-    def _captured(self, plan: Plan, deadline: Deadline) -> None:
-        """The disk is kept elsewhere: unless a validation VM is to come, nothing of the build's group is needed."""
-        self._elsewhere = True
-        if not plan.validation.steps:
+    def _captured(self, plan: Plan, kept: bool, deadline: Deadline) -> None:
+        """A disk that is kept is elsewhere: unless a validation VM is to come, the build's group is not needed."""
+        self._elsewhere = kept
+        if kept and not plan.validation.steps:
             self._end_group(deadline)
 
     def _validated(self, plan: Plan, deadline: Deadline) -> None:

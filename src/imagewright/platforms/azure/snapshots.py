@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from imagewright.core.clock import Deadline, fresh_name
 from imagewright.core.disk import Disk
+from imagewright.core.errors import DistributionError
 from imagewright.core.events import Emit, Note, Progress
 from imagewright.core.ownership import Owner
 from imagewright.core.secret import Secret
@@ -128,6 +129,12 @@ class Snapshots:
             self._emit(Progress(f"copying to {place.location}", int(percent), 100, "%"))
             if percent >= 100:
                 return str(made["id"])
+            if failed := made["properties"].get("copyCompletionError"):
+                raise DistributionError(
+                    f"copying the captured disk to {place.location} failed: "
+                    f"{failed.get('errorMessage') or failed.get('errorCode')}",
+                    hint="build again: what was captured is kept, unless somebody deleted it",
+                )
             deadline.wait(seconds)
             made = self._arm.ask(
                 "looking after a copy", deadline, lambda c, k: c.compute.snapshots.get(place.group, name, **k)

@@ -24,6 +24,7 @@ from imagewright.core.resource_id import ResourceId, parse_resource_id
 from imagewright.platforms.azure.arm import Arm, Json
 
 GIB = 1 << 30
+PLAN_TAGS = ("planName", "planProduct", "planPublisher")
 
 
 def resolve(source: Source, location: str, arm: Arm, deadline: Deadline) -> ExactSource:
@@ -215,8 +216,7 @@ def _buildable(security: str, source: Source) -> str:
 def _tagged_plan(image: Json) -> PurchasePlan | None:
     """Managed images do not carry the plan that they came with; those who made one often wrote it in its tags."""
     tags = image.get("tags") or {}
-    names = ("planName", "planProduct", "planPublisher")
-    return PurchasePlan(*(tags[name] for name in names)) if all(tags.get(name) for name in names) else None
+    return PurchasePlan(*(tags[name] for name in PLAN_TAGS)) if all(tags.get(name) for name in PLAN_TAGS) else None
 
 
 def _parsed(text: str) -> ResourceId:

@@ -7,7 +7,7 @@ delegation SAS, which is a Secret and is never shown.
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -142,6 +142,7 @@ class Storage:
 
     def lasting(self, place: Place, container: str, build: str, owner: Owner, emit: Emit, deadline: Deadline) -> str:
         """The URL of a container that outlives the build, in an account that is the same for every build."""
+        place = replace(place, tags=tuple((dict(self._choices.tags) | dict(place.tags)).items()))
         with self._lock:
             if self._choices.storage_account:
                 account = self._account(place, deadline)

@@ -119,7 +119,8 @@ def _own(
             "there is no place for the VHD: the template names no `uri`, and no resource group is known",
             hint="give `uri` in the template, or --resource-group",
         )
-    place = Place(arm.subscription, group, plan.machine.location, (("createdBy", "Imagewright"),), ours=False)
+    tags = dict(plan.azure.managed_resource_tags) | {"createdBy": "Imagewright"}
+    place = Place(arm.subscription, group, plan.machine.location, tuple(tags.items()), ours=False)
     container = storage.lasting(place, CONTAINER, build, owner, emit, deadline)
     return f"{container}/{plan.name}_{target.run_output_name}_{clock.now():%Y%m%d%H%M%S}.vhd"
 

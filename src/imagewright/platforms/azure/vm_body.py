@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from imagewright.core.plan import ExactSource, PurchasePlan
+from imagewright.core.plan import ExactSource, Generation, PurchasePlan
 from imagewright.platforms.azure.arm import Json
 from imagewright.platforms.azure.login import USER, Keys
 from imagewright.platforms.azure.place import Place
@@ -40,6 +40,7 @@ class Wishes:
     spot: bool = False
     ephemeral: bool = False
     os_disk_type: str = ""
+    generation: Generation = Generation.V2
 
 
 def os_disk_name(machine: str) -> str:
@@ -56,7 +57,8 @@ def body(
     }
     if start.image is not None:
         properties["osProfile"] = _os_profile(keys)
-    properties["securityProfile"] = {"securityType": "Standard"}
+    if wishes.generation is Generation.V2:  # of the other, Azure makes no trusted launch machine by itself
+        properties["securityProfile"] = {"securityType": "Standard"}
     if start.security_type == "TrustedLaunch":
         properties["securityProfile"] = {
             "securityType": "TrustedLaunch",
