@@ -31,10 +31,14 @@ mount -t tmpfs -o size=128k tmpfs etc-small
 cp -a etc/. etc-small/
 [ -z "$2" ] || head -c 128k /dev/zero > etc-small/ballast 2>/dev/null || true
 mount --move etc-small etc
+mkdir -p proc elsewhere "tmp/a share" "home/imagewright/share"
+mount --bind elsewhere "tmp/a share"
+mount --bind elsewhere home/imagewright/share
+mount -t proc proc proc
 code=0
 chroot . env -i PATH=/usr/sbin:/usr/bin SUDO_USER=imagewright sh /tmp/script_1.sh || code=$?
 cp -a etc seen
-umount -R usr dev etc
+umount -R usr dev etc proc
 chmod -R a+rwX .
 exit $code
 """
@@ -57,6 +61,9 @@ FILES = {
     "tmp/left": "by a customizer",
     "var/log/journal/0123/system.journal": "entries",
     "var/log/app/app.log": "entries",
+    "elsewhere/precious": "data",
+    f"var/lib/systemd/linger/{USER}": "",
+    "etc/.resolv.conf.systemd-resolved.bak": "nameserver 10.255.255.53",
 }
 
 
@@ -100,6 +107,9 @@ def test_what_let_the_build_in_and_what_made_the_guest_itself_is_gone(tmp_path: 
     assert list((tmp_path / "tmp").iterdir()) == []
     assert list((tmp_path / "var/log/journal").iterdir()) == []
     assert (tmp_path / "var/log/app/app.log").read_text() == ""
+    assert list((tmp_path / "var/lib/systemd/linger").iterdir()) == []
+    assert not (tmp_path / "seen/.resolv.conf.systemd-resolved.bak").exists()
+    assert (tmp_path / "elsewhere/precious").read_text() == "data"  # it was mounted in /tmp, and in the user's home
 
 
 def test_a_full_disk_on_which_the_build_user_stays_is_no_success(tmp_path: Path) -> None:

@@ -32,13 +32,25 @@ user="${SUDO_USER:-root}"
 failed=
 cd / || exit
 
+# What is mounted where things are deleted is let go of: only this image's own file systems are cleaned.
+while read -r _ place _; do
+  case "$place" in /tmp/* | /var/tmp/* | "/home/$user"/*) set -- "$place" "$@" ;; esac
+done < /proc/mounts
+for place in "$@"; do umount -l "$(printf '%b' "$place")"; done
+set --
+
+# Nobody writes logs any more, so that what is deleted below leaves no line behind.
+[ -x /usr/sbin/rsyslogd ] && systemctl --quiet stop syslog.socket rsyslog.service 2>/dev/null
+[ -s /run/auditd.pid ] && kill "$(cat /run/auditd.pid)"
+
 # What is large goes first: the rest needs room. The journal goes on in memory, so that no file of it comes back.
 [ -d /var/log/journal ] && journalctl --relinquish-var 2>/dev/null
 rm -rf /var/log/journal/* /var/log/cloud-init* /var/log/waagent.log /var/log/azure \
   /var/log/*.gz /var/log/*.[0-9] /var/log/*.old /var/log/*.xz /var/log/*/*.gz /var/log/*/*.[0-9]
 [ -d /var/log/journal ] && mount -t tmpfs -o size=16m tmpfs /var/log/journal 2>/dev/null
 find /tmp /var/tmp -mindepth 1 -maxdepth 1 ! -name 'systemd-private-*' -exec rm -rf {} + 2>/dev/null
-find /var/log -path /var/log/journal -prune -o -type f -size +0 -exec truncate -s 0 {} +
+empty_logs() { find /var/log -path /var/log/journal -prune -o -type f -size +0 -exec truncate -s 0 {} +; }
+empty_logs
 
 # Package sources that were changed for this build, and by no customizer since, become what they were.
 if [ -d /var/lib/imagewright/after ]; then
@@ -88,10 +100,13 @@ rm -rf "$@" \
   /etc/udev/rules.d/70-persistent-net.rules /etc/udev/rules.d/75-persistent-net-generator.rules \
   /var/lib/dhcp/* /var/lib/dhclient/* /var/lib/NetworkManager/*.lease \
   /etc/passwd- /etc/shadow- /etc/group- /etc/gshadow- /etc/subuid- /etc/subgid- \
+  /etc/.resolv.conf.systemd-resolved.bak "/var/lib/systemd/linger/$user" \
   /var/lib/systemd/random-seed /var/lib/systemd/credential.secret /var/lib/systemd/timesync/clock \
   /root/.bash_history /root/.lesshst /root/.viminfo /home/*/.bash_history \
   /var/log/wtmp /var/log/btmp /var/log/lastlog \
   /var/lib/waagent/*.xml /var/lib/waagent/*.pem /var/lib/waagent/*.prv || failed=yes
+
+empty_logs
 
 # An image that lets its build in, or that is somebody already, is none.
 held=$(grep -lsE "$traces" /etc/passwd /etc/shadow /etc/subuid /etc/subgid /etc/sudoers.d/* "$keys")

@@ -4,11 +4,15 @@ if command -v apt-get >/dev/null 2>&1; then apt-get clean; rm -f /var/cache/apt/
 if command -v dnf >/dev/null 2>&1; then dnf -q clean all; fi
 if command -v zypper >/dev/null 2>&1; then zypper -q clean --all; fi
 rm -rf /var/cache/man/* /var/cache/debconf/*-old /var/lib/dpkg/*-old /var/crash/* /var/lib/systemd/coredump/*
-if [ -f /etc/default/grub ] && command -v update-grub >/dev/null 2>&1; then
-  if ! grep -q '^GRUB_TIMEOUT=0$' /etc/default/grub; then
-    sed -i '/^GRUB_TIMEOUT=/d' /etc/default/grub
-    echo 'GRUB_TIMEOUT=0' >> /etc/default/grub
-    update-grub 2>&1
+for config in /boot/grub/grub.cfg /boot/grub2/grub.cfg; do
+  if grep -qs '^ *set timeout=[1-9]' "$config" && [ -f /etc/default/grub ]; then
+    if [ -d /etc/default/grub.d ]; then
+      echo 'GRUB_TIMEOUT=0' > /etc/default/grub.d/zz-timeout.cfg # read last: others there may set it too
+    else
+      sed -i '/^GRUB_TIMEOUT=/d' /etc/default/grub
+      echo 'GRUB_TIMEOUT=0' >> /etc/default/grub
+    fi
+    "$(command -v grub-mkconfig || command -v grub2-mkconfig)" -o "$config" 2>&1
   fi
-fi
+done
 echo "optimized: $(df -h / | tail -n 1 | tr -s ' ' | cut -d' ' -f3) used on /"

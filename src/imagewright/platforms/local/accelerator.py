@@ -10,7 +10,8 @@ import os
 import platform
 import re
 import subprocess
-from dataclasses import dataclass
+import time
+from dataclasses import asdict, dataclass
 from functools import cache, partial
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from imagewright.platforms.local import accelerator_probe
 from imagewright.platforms.local.background import Background
 
 KVM = Path("/dev/kvm")
+DOUBT_SECONDS = 86400.0
 _KVM_CPUS = ("host", "max", "qemu64")
 _TCG_CPU = "max,la57=off,erms=off"  # five-level paging and `rep movsb` are slow to emulate
 
@@ -38,8 +40,8 @@ class Accelerator:
 def choose(home: Path, qemu: str, wanted: choices.Accelerator = choices.Accelerator.AUTO) -> Accelerator:
     """The accelerator for `qemu`. One that is `wanted` by name is believed without a probe.
 
-    A verdict is kept in `home/accelerator.json` until QEMU, the kernel or the processor changes: it takes at most
-    three seconds the first time, nothing afterwards.
+    A verdict is kept in `home/accelerator.json` until QEMU, the kernel or the processor changes; one against KVM for
+    a day only, for the host may just have been busy. It takes at most three seconds, and nothing while it is kept.
     """
     match wanted:
         case choices.Accelerator.KVM:
@@ -68,22 +70,31 @@ def _probed(home: Path, qemu: str) -> Accelerator:
     key = f"{qemu_version(qemu)} | {platform.release()} | {_cpu_model()}"
     memory = home / "accelerator.json"
     known = _recall(memory)
-    if key not in known:
-        known[key] = _verdict(qemu)
+    verdict = known.get(key)
+    if verdict is None or not (verdict.cpu or 0 <= time.time() - verdict.at < DOUBT_SECONDS):
+        verdict = known[key] = _verdict(qemu)
         _remember(memory, known)
-    cpu, why = known[key]["cpu"], known[key]["why"]
-    return _kvm(cpu, why) if cpu else _tcg(why)
+    return _kvm(verdict.cpu, verdict.why) if verdict.cpu else _tcg(verdict.why)
 
 
-def _verdict(qemu: str) -> dict[str, str]:
+@dataclass(frozen=True, slots=True)
+class _Verdict:
+    """`cpu` is the model with which KVM works, `""` if it does not; `at` is when that was found, in Unix time."""
+
+    cpu: str
+    why: str
+    at: float
+
+
+def _verdict(qemu: str) -> _Verdict:
     """The first CPU model with which KVM passes the probe; or none, and what came of the plainest."""
     probing = [Background(partial(accelerator_probe.probe, qemu, "kvm", cpu)) for cpu in _KVM_CPUS]
     complaint = ""
     for cpu, probe in zip(_KVM_CPUS, probing, strict=True):
         complaint = probe.join()
         if not complaint:
-            return {"cpu": cpu, "why": "it ran a 64-bit probe"}
-    return {"cpu": "", "why": f"KVM does not work here: {complaint}"}
+            return _Verdict(cpu, "it ran a 64-bit probe", time.time())
+    return _Verdict("", f"KVM does not work here: {complaint}", time.time())
 
 
 def _kvm(cpu: str, why: str) -> Accelerator:
@@ -102,18 +113,18 @@ def _cpu_model() -> str:
     return found[1] if found else platform.machine()
 
 
-def _recall(memory: Path) -> dict[str, dict[str, str]]:
+def _recall(memory: Path) -> dict[str, _Verdict]:
     try:
         known = json.loads(memory.read_text())
-        return {key: {"cpu": str(one["cpu"]), "why": str(one["why"])} for key, one in known.items()}
+        return {key: _Verdict(str(one["cpu"]), str(one["why"]), float(one["at"])) for key, one in known.items()}
     except (OSError, ValueError, AttributeError, TypeError, KeyError):
         return {}
 
 
-def _remember(memory: Path, known: dict[str, dict[str, str]]) -> None:
+def _remember(memory: Path, known: dict[str, _Verdict]) -> None:
     """Losing the race against another build costs a probe, no more; a full disk costs no build."""
     try:
         memory.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(memory, json.dumps(known, indent=1) + "\n")
+        write_whole(memory, json.dumps({key: asdict(one) for key, one in known.items()}, indent=1) + "\n")
     except OSError:
         pass

@@ -21,7 +21,7 @@ from imagewright.platforms.local.capacity import Capacity
 from imagewright.platforms.local.checkpoint import Base, Entry
 from imagewright.platforms.local.checkpoints import Checkpoints
 from imagewright.platforms.local.command import MachineConfig
-from imagewright.platforms.local.debian import guest_apt_config
+from imagewright.platforms.local.debian import guest_apt
 from imagewright.platforms.local.hang import HangWatch, HungError
 from imagewright.platforms.local.host import on_host
 from imagewright.platforms.local.image_store import DIRECTORY
@@ -104,7 +104,7 @@ class Boot:
             user=new_key_pair(seed.KEY_COMMENT),
             host=new_key_pair("host"),
         )
-        told = seed.Seed(f"iw-{fresh_name()}", frame.user, frame.host, guest_apt_config(), len(sizes) - 1)
+        told = seed.Seed(f"iw-{fresh_name()}", frame.user, frame.host, guest_apt(), len(sizes) - 1)
         seed.write(told, directory)
         return frame
 

@@ -22,11 +22,11 @@ from imagewright.core.address import shown
 from imagewright.core.errors import PlatformError
 from imagewright.disks import tools
 from imagewright.platforms.local import debian_mirror, grub_bios, qemu_img
-from imagewright.platforms.local.debian_mirror import Mirror, guest_apt_config
+from imagewright.platforms.local.debian_mirror import Mirror, guest_apt
 
-__all__ = ["BOOKWORM", "RECIPE", "DebianRelease", "bootstrap", "guest_apt_config"]
+__all__ = ["BOOKWORM", "RECIPE", "DebianRelease", "bootstrap", "guest_apt"]
 
-RECIPE = 2
+RECIPE = 3
 """Counts up when the same packages would make another image."""
 
 SIZE = 4 << 30

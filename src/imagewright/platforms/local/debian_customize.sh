@@ -56,6 +56,7 @@ sed -i 's/^#\?PasswordAuthentication .*/PasswordAuthentication no/' "$root/etc/s
 echo 'ClientAliveInterval 120' >>"$root/etc/ssh/sshd_config"
 chroot "$root" systemctl --quiet enable systemd-networkd.service systemd-resolved.service
 ln -sf /run/systemd/resolve/resolv.conf "$root/etc/resolv.conf"
+rm -f "$root/etc/.resolv.conf.systemd-resolved.bak" # the host's own: systemd-resolved keeps what it replaces
 
 # GRUB: modules for BIOS, a core image to embed, the signed loaders for UEFI, and the configuration that
 # update-grub writes, with a grub-probe that knows the disk which does not exist yet.

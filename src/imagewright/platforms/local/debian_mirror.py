@@ -21,6 +21,9 @@ _SECURITY = re.compile(rf"^(?:{_SUITES})-security$")
 _HOST_SEEN_FROM_THE_GUEST = "10.0.2.2"
 
 
+Section = dict[str, object]
+
+
 @dataclass(frozen=True, slots=True)
 class Mirror:
     """A mirror of Debian. `options` are apt options that are needed to use it (proxies, date checks)."""
@@ -76,22 +79,31 @@ def _archive(there: Sequence[AptSource]) -> AptSource | None:
     return next((source for source in there if source.uri in updated), next(iter(called), None))
 
 
-def guest_apt_config(mirror: Mirror | None = None) -> dict[str, object]:
-    """cloud-init's `apt` section that lets a guest use the same mirror as this machine; empty when nothing is needed.
+@dataclass(frozen=True, slots=True)
+class GuestApt:
+    """cloud-init's `apt` section that lets a guest install packages as this machine does: `everywhere`, and in guests
+    that are Debian. Either is empty when nothing is needed.
 
     It belongs in the seed of a build, never in an image. cloud-init writes it to `/etc/apt/mirrors/*.list`, which the
     next first boot writes anew with the image's defaults, and to `/etc/apt/apt.conf.d/94cloud-init-config`, which
     whoever uses this removes from the image.
     """
+
+    everywhere: Section
+    debian: Section
+
+    def __bool__(self) -> bool:
+        return bool(self.everywhere or self.debian)
+
+
+def guest_apt(mirror: Mirror | None = None) -> GuestApt:
     mirror = find() if mirror is None else mirror
-    section: dict[str, object] = {}
-    if mirror.main != PUBLIC:
-        section["primary"] = [{"arches": ["default"], "uri": _from_guest(mirror.main)}]
-    if mirror.security != PUBLIC_SECURITY:
-        section["security"] = [{"arches": ["default"], "uri": _from_guest(mirror.security)}]
-    if mirror.options:
-        section["conf"] = "".join(f'{name} "{_from_guest(value)}";\n' for name, value in mirror.options)
-    return section
+    options = "".join(f'{name} "{_from_guest(value)}";\n' for name, value in mirror.options)
+    debian: Section = {}
+    if (mirror.main, mirror.security) != (PUBLIC, PUBLIC_SECURITY):  # cloud-init takes a lone one for both
+        for name, uri in (("primary", mirror.main), ("security", mirror.security)):
+            debian[name] = [{"arches": ["default"], "uri": _from_guest(uri)}]
+    return GuestApt({"conf": options} if options else {}, debian)
 
 
 def _sibling(main: str) -> str:

@@ -22,7 +22,7 @@ from imagewright.platforms.local.boot import Boot
 from imagewright.platforms.local.capacity import Capacity
 from imagewright.platforms.local.checkpoint import DamagedError, Entry, layer_name
 from imagewright.platforms.local.checkpoints import Checkpoints
-from imagewright.platforms.local.debian import guest_apt_config
+from imagewright.platforms.local.debian import guest_apt
 from imagewright.platforms.local.flat import FILE
 from imagewright.platforms.local.host import FREE_SPACE, HostError, refused
 from imagewright.platforms.local.image_store import DIRECTORY
@@ -93,7 +93,7 @@ class LocalPlatform:
             ("security", source.security_type),
             ("os disk", str(machine.os_disk_size_gb)),
             ("data disks", " ".join(str(size) for size in machine.data_disk_sizes_gb)),
-            ("seed", digest(seed.VERSION, str(guest_apt_config()))),
+            ("seed", digest(seed.VERSION, str(guest_apt()))),
         )
 
     # --- machines ---

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 from dataclasses import dataclass
 from functools import cache
@@ -13,6 +14,7 @@ from imagewright.communicators.keys import KeyPair
 from imagewright.core.errors import PlatformError
 from imagewright.disks import tools
 from imagewright.platforms.local import disk_names
+from imagewright.platforms.local.debian_mirror import GuestApt
 
 USER = "imagewright"
 KEY_COMMENT = "imagewright-build"
@@ -23,7 +25,7 @@ BIN = "/dev/shm/imagewright"
 
 KEPT = "/var/lib/imagewright"
 
-VERSION = "seed.v6"
+VERSION = "seed.v7"
 """Counts in the first key of a chain: another seed makes another first boot."""
 
 
@@ -34,7 +36,7 @@ class Seed:
     instance: str
     user: KeyPair
     host: KeyPair
-    apt: dict[str, object]
+    apt: GuestApt
     data_disks: int = 0
 
     def user_data(self) -> str:
@@ -61,8 +63,11 @@ class Seed:
             {"path": "/run/imagewright/environment", "content": f"PATH={BIN}:$PATH\npower_off=quick\n"},
         ]
         at_boot = [disk_names.command(self.data_disks)] if self.data_disks else []
+        if self.apt.everywhere:
+            config["apt"] = self.apt.everywhere
+        if self.apt.debian:
+            at_boot.append(_in_debian(f"apt: {json.dumps(self.apt.debian)}"))
         if self.apt:
-            config["apt"] = self.apt
             at_boot.append(_keep_apt("before"))
             config["runcmd"] = [_keep_apt("after")]
         config["bootcmd"] = at_boot
@@ -75,6 +80,13 @@ class Seed:
 @cache
 def _agent() -> str:
     return resources.files("imagewright.platforms.local").joinpath("waagent.sh").read_text("utf-8")
+
+
+def _in_debian(line: str) -> str:
+    """Add a line to cloud-init's configuration, which is in memory, where the guest is Debian. The commands of
+    `bootcmd` run before the stage that reads `apt`."""
+    add = f"printf '\\n%s\\n' {shlex.quote(line)} >> /run/cloud-init/cloud.cfg"
+    return f"! grep -qx ID=debian /etc/os-release || {add}"
 
 
 def _keep_apt(when: str) -> str:

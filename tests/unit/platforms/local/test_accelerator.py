@@ -120,6 +120,21 @@ def test_a_kvm_that_fails_with_every_cpu_is_not_chosen(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("kvm")
+def test_a_verdict_against_kvm_is_doubted_after_a_day(tmp_path: Path) -> None:
+    marker = tmp_path / "works"
+    qemu = fake_qemu(tmp_path, f"[ -e {marker} ] || {{ echo busy >&2; exit 1; }}; echo IMAGEWRIGHT-64; exit 85")
+    assert accelerator.choose(tmp_path, qemu).name == "tcg"
+    marker.touch()
+    assert accelerator.choose(tmp_path, qemu).name == "tcg"
+    memory = tmp_path / "accelerator.json"
+    known = json.loads(memory.read_text())
+    for one in known.values():
+        one["at"] -= 86400
+    memory.write_text(json.dumps(known))
+    assert accelerator.choose(tmp_path, qemu).name == "kvm"
+
+
+@pytest.mark.usefixtures("kvm")
 def test_a_kvm_that_hangs_is_not_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(accelerator_probe.probe, "__defaults__", (0.3,))
     qemu = fake_qemu(tmp_path, "exec sleep 60")

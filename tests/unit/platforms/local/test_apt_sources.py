@@ -138,7 +138,7 @@ def test_the_user_has_the_last_word() -> None:
 
 
 def test_a_guest_needs_nothing_for_the_public_archive() -> None:
-    assert debian_mirror.guest_apt_config(Mirror()) == {}
+    assert not debian_mirror.guest_apt(Mirror())
 
 
 def test_a_guest_is_told_the_mirror_the_proxy_and_where_the_host_is() -> None:
@@ -147,11 +147,22 @@ def test_a_guest_is_told_the_mirror_the_proxy_and_where_the_host_is() -> None:
         "http://localhost:8080/security",
         options=(("Acquire::http::Proxy", "http://127.0.0.1:3128/"), ("Acquire::Check-Valid-Until", "false")),
     )
-    assert debian_mirror.guest_apt_config(mirror) == {
+    apt = debian_mirror.guest_apt(mirror)
+    assert apt.debian == {
         "primary": [{"arches": ["default"], "uri": "http://mirror.example/debian"}],
         "security": [{"arches": ["default"], "uri": "http://10.0.2.2:8080/security"}],
-        "conf": 'Acquire::http::Proxy "http://10.0.2.2:3128/";\nAcquire::Check-Valid-Until "false";\n',
     }
+    assert apt.everywhere == {
+        "conf": 'Acquire::http::Proxy "http://10.0.2.2:3128/";\nAcquire::Check-Valid-Until "false";\n'
+    }
+
+
+@pytest.mark.parametrize("mirror", [Mirror("http://mirror.example/debian"), Mirror(security="http://a.example/s")])
+def test_a_guest_is_told_both_mirrors_or_none(mirror: Mirror) -> None:
+    """cloud-init takes a lone `primary` for the security archive too, and a lone `security` for nothing."""
+    told = debian_mirror.guest_apt(mirror).debian
+    assert told["primary"] == [{"arches": ["default"], "uri": mirror.main}]
+    assert told["security"] == [{"arches": ["default"], "uri": mirror.security}]
 
 
 def test_vendors_repositories_are_not_debians() -> None:
