@@ -149,6 +149,8 @@ def export(
                 file.truncate(whole)
                 file.seek(whole)
                 file.write(footer(whole, unique_id=_unique_id(identity)))
+            if check is not None:
+                check()
             fresh.replace(target)
         except BaseException:
             fresh.unlink(missing_ok=True)

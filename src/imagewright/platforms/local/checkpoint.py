@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from imagewright.core.errors import PlatformError
 from imagewright.core.files import write_whole
 from imagewright.core.ports import Kept, KeptKind
 
@@ -38,6 +39,19 @@ class Base:
     def of(cls, path: Path) -> Base:
         status = path.stat()
         return cls(str(path), status.st_size, status.st_mtime_ns)
+
+    def is_there(self) -> bool:
+        """Whether it is the same disk still: layers find the one below them by its path."""
+        path = Path(self.path)
+        return path.is_file() and Base.of(path) == self
+
+    def check(self) -> None:
+        """Raises PlatformError where another disk has taken its place."""
+        if not self.is_there():
+            raise PlatformError(
+                f"the disk {self.path}, on which this build stands, was changed or replaced meanwhile",
+                hint="build again, and give a new disk another name: nothing was published",
+            )
 
 
 @dataclass(frozen=True, slots=True)

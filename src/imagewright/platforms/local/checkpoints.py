@@ -135,9 +135,8 @@ class Checkpoints:
             self._verify(entry)
 
     def _verify(self, entry: Entry) -> None:
-        base = Path(entry.meta.base.path)
-        if not base.is_file() or Base.of(base) != entry.meta.base:
-            raise DamagedError(f"its base disk {base} has changed or is gone")
+        if not entry.meta.base.is_there():
+            raise DamagedError(f"its base disk {entry.meta.base.path} has changed or is gone")
         for directory in self._line(entry.directory):
             meta = read_meta(directory / META) or read_meta(directory / LAYERS)
             if meta is None:

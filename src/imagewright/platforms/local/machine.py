@@ -198,6 +198,7 @@ class LocalMachine:
         self._guest.close()
         self._power_off(deadline)
         self._memory.close()
+        self._frame.base.check()
         disks = [active(self._directory, disk, self._layer) for disk in range(len(self._frame.sizes))]
         identity = ""
         if key:

@@ -20,7 +20,7 @@ from imagewright.platforms import Settings
 from imagewright.platforms.local import accelerator, process, seed, sources
 from imagewright.platforms.local.boot import Boot
 from imagewright.platforms.local.capacity import Capacity
-from imagewright.platforms.local.checkpoint import DamagedError, Entry, layer_name
+from imagewright.platforms.local.checkpoint import Base, DamagedError, Entry, layer_name
 from imagewright.platforms.local.checkpoints import Checkpoints
 from imagewright.platforms.local.debian import guest_apt
 from imagewright.platforms.local.flat import FILE
@@ -47,6 +47,7 @@ class LocalPlatform:
         self._capacity = Capacity(settings, emit)
         self._boot = Boot(self._capacity, self.cache, settings.work, emit, clock)
         self._unable_to_resume = False
+        self._base: Base | None = None
 
     # --- before anything is created ---
 
@@ -66,6 +67,7 @@ class LocalPlatform:
     def resolve(self, source: Source, plan: Plan, deadline: Deadline) -> ExactSource:
         try:
             exact = sources.resolve(source, self._settings.home, self._emit, self._clock, deadline)
+            self._base = Base.of(Path(exact.location))
         except OSError as error:
             raise refused("the source could not be prepared", error) from error
         if exact.os_type is not OsType.LINUX:
@@ -99,7 +101,13 @@ class LocalPlatform:
     # --- machines ---
 
     def boot(self, source: ExactSource | Disk, plan: Plan, owner: Owner, deadline: Deadline) -> LocalMachine:
-        return self._boot.fresh(source, plan, owner, deadline)
+        machine = self._boot.fresh(source, plan, owner, deadline)
+        self._check_base()
+        return machine
+
+    def _check_base(self) -> None:
+        if self._base is not None:
+            self._base.check()
 
     def resume(self, key: str, plan: Plan, owner: Owner, deadline: Deadline) -> LocalMachine | None:
         entry = None if self._unable_to_resume else self.cache.find(key, KeptKind.MACHINE)
@@ -160,7 +168,11 @@ class LocalPlatform:
     def publish(
         self, disk: Disk, target: Target, source: ExactSource, plan: Plan, owner: Owner, deadline: Deadline
     ) -> RunOutput:
-        return self._targets.publish(disk, target, source, owner, deadline)
+        def check() -> None:
+            deadline.check()
+            self._check_base()
+
+        return self._targets.publish(disk, target, source, owner, check)
 
     def built_from(self, target: Target, deadline: Deadline) -> str | None:
         """Satisfies core.ports.Remembers."""

@@ -164,6 +164,8 @@ def _content(path: Path, home: Path, deadline: Deadline) -> str:
     if not isinstance(known.get(key), str):
         others = {old: value for old, value in known.items() if not old.startswith(f"{path}|")}
         known = {**others, key: digest_of(path, deadline.check)}
+        if path.stat().st_mtime_ns != stat.st_mtime_ns or path.stat().st_ino != stat.st_ino:
+            raise PlatformError(f"{path} was changed or replaced while it was read", hint="build again")
         memory.parent.mkdir(parents=True, exist_ok=True)
         write_whole(memory, json.dumps(known, indent=1) + "\n")
     return str(known[key])

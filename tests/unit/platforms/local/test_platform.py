@@ -13,9 +13,10 @@ from small_plan import small_plan
 from imagewright.communicators.keys import KeyPair
 from imagewright.core.choices import Accelerator
 from imagewright.core.clock import Deadline, SystemClock
-from imagewright.core.errors import CancelledError, PlatformError
+from imagewright.core.disk import Disk
+from imagewright.core.errors import CancelledError, DistributionError, PlatformError
 from imagewright.core.events import Event, Note
-from imagewright.core.plan import ExactSource, Generation, OsType
+from imagewright.core.plan import DiskFile, ExactSource, Generation, OsType, VhdTarget
 from imagewright.engine.waiting import backoff, poll
 from imagewright.platforms import Settings
 from imagewright.platforms.local import accelerator, capacity, qemu_img
@@ -202,6 +203,29 @@ def test_two_captured_disks_of_one_key_are_not_the_same(setting: Setting) -> Non
     assert first is not None
     assert second is not None
     assert first.identity != second.identity
+
+
+@pytest.mark.parametrize("replaced", [True, False])
+def test_what_lies_on_a_disk_that_was_replaced_meanwhile_is_never_published(
+    setting: Setting, tmp_path: Path, *, replaced: bool
+) -> None:
+    deadline = Deadline.after(CLOCK, 60, "the build")
+    base, other, layer, vhd = (tmp_path / name for name in ("web.raw", "new.raw", "layer.qcow2", "web.vhd"))
+    for number, disk in enumerate((base, other), start=1):
+        disk.write_bytes(bytes([number]) * 510 + b"\x55\xaa" + bytes(MIB - 512))
+    source = setting.platform.resolve(DiskFile(str(base)), PLAN, deadline)
+    qemu_img.create_overlay(base, "raw", layer)
+    if replaced:
+        other.replace(base)
+    made = Disk(str(layer), "qcow2", MIB, OsType.LINUX, Generation.V1)
+    target = VhdTarget("web", uri=str(vhd))
+    if replaced:
+        with pytest.raises(DistributionError, match=r"web\.raw, on which this build stands, was changed or replaced"):
+            setting.platform.publish(made, target, source, PLAN, setting.owner, deadline)
+    else:
+        setting.platform.publish(made, target, source, PLAN, setting.owner, deadline)
+    assert vhd.exists() != replaced
+    assert not [path.name for path in tmp_path.iterdir() if "part" in path.name]
 
 
 def test_a_machine_that_cannot_be_made_says_why(setting: Setting, tmp_path: Path) -> None:
