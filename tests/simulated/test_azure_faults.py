@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 from armsim import Simulator, problems
 from armsim import faults as fault
+from armsim.compute.disks import Snapshots
 from armsim.pace import Pace
 from armsim.problems import ArmError
+from armsim.world import Resource
 from azure_world import AzureWorld, script
 from sdk import Sdk
 
@@ -203,6 +205,29 @@ def test_a_gallery_elsewhere_gets_a_copy_of_the_disk(world: AzureWorld) -> None:
     result = world.build(world.plan("true", targets=(world.shared(gallery_image_id=there),)))
     assert result.state is RunState.SUCCEEDED, result.failure
     assert world.left() == {result.run_outputs[0].artifact_id}
+
+
+def test_a_copy_that_fails_in_the_background_is_told_at_once(
+    world: AzureWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = world.gallery("far", location="westus2")
+    world.before = set(world.simulator.resources())
+
+    def finished(_kind: Snapshots, _cloud: object, resource: Resource, _verb: str) -> None:
+        failed = resource.properties["creationData"]["createOption"] == "CopyStart"
+        error = {"errorCode": "CopySourceNotFound", "errorMessage": "The source of the copy was deleted."}
+        resource.properties["completionPercent"] = 7.0 if failed else 100.0
+        if failed:
+            resource.properties["copyCompletionError"] = error
+
+    monkeypatch.setattr(Snapshots, "finished", finished)
+    result = world.build(world.plan("true", targets=(world.shared(gallery_image_id=there),)))
+    assert result.failure is not None
+    assert result.failure.kind == "DistributionError"
+    assert (
+        "copying the captured disk to westus2 failed: The source of the copy was deleted." in result.failure.message
+    )
+    assert world.left() == set()
 
 
 def test_a_definition_that_supports_trusted_launch_gets_an_image_and_one_that_demands_it_nothing(

@@ -133,7 +133,7 @@ def _managed(source: ManagedImage, image_id: ResourceId, location: str, arm: Arm
         architecture="x64",
         location=image["id"],
         size=int(disk.get("diskSizeGB") or 30) * GIB,
-        plan=_tagged_plan(image),
+        plan=tagged_plan(image),
     )
 
 
@@ -213,7 +213,7 @@ def _buildable(security: str, source: Source) -> str:
     return security
 
 
-def _tagged_plan(image: Json) -> PurchasePlan | None:
+def tagged_plan(image: Json) -> PurchasePlan | None:
     """Managed images do not carry the plan that they came with; those who made one often wrote it in its tags."""
     tags = image.get("tags") or {}
     return PurchasePlan(*(tags[name] for name in PLAN_TAGS)) if all(tags.get(name) for name in PLAN_TAGS) else None

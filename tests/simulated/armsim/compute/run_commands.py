@@ -27,6 +27,7 @@ from armsim.world import Resource
 
 LIMIT = 4096
 HANDLER = "/var/lib/waagent/run-command-handler"
+SEQUENCES = "/var/lib/waagent/run-command-sequences"
 
 
 def run_action(kind: Machines, call: Call, machine: Resource) -> Answer:
@@ -86,6 +87,7 @@ class RunCommands(Kind):
         }
 
     def work(self, call: Call, resource: Resource, verb: str) -> Work | None:
+        resource.state["sequence"] = resource.state.get("sequence", -1) + 1
         execution = Execution(call.cloud, resource, call.kept["sandbox"])
         resource.state["execution"] = execution
         if resource.properties["asyncExecution"]:
@@ -129,6 +131,7 @@ class Execution:
     def __init__(self, cloud: Cloud, resource: Resource, sandbox: Sandbox | None) -> None:
         self.cloud = cloud
         self.properties = resource.properties
+        self.name, self.sequence = resource.name, resource.state["sequence"]
         self.sandbox = sandbox
         self.view: dict[str, Any] = {
             "executionState": "Pending",
@@ -143,6 +146,9 @@ class Execution:
     def run(self) -> None:
         self.view |= {"executionState": "Running", "startTime": stamp()}
         if self.sandbox is None:
+            self.view |= {"executionState": "Succeeded", "endTime": stamp()}
+            return
+        if self._has_been():
             self.view |= {"executionState": "Succeeded", "endTime": stamp()}
             return
         wrapped = self.sandbox.inside("env", "ARMSIM_AGENT=1", "/bin/bash", "-c", self._script())
@@ -180,6 +186,14 @@ class Execution:
         )
         default(self.view, executionMessage=f"RunCommand script execution {state.lower()} with exit code {code}")
         self.view |= {"exitCode": code, "endTime": stamp(), "executionState": state}
+
+    def _has_been(self) -> bool:
+        """The handler notes on the disk which of a name it has run, and runs nothing twice: also not for another
+        machine that starts from the disk."""
+        assert self.sandbox is not None
+        note = f"{SEQUENCES}/{self.name}.mrseq"
+        look = f'[ -e {note} ] && [ "$(cat {note})" -ge {self.sequence} ] && exit 77'
+        return self.sandbox.execute(f"{look}; mkdir -p {SEQUENCES}; echo {self.sequence} >{note}")[0] == 77
 
     def cancel(self) -> None:
         self._canceled = True

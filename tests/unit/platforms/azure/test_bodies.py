@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from manual_clock import ManualClock
 
+from imagewright.core.disk import Disk
 from imagewright.core.errors import PlatformError
 from imagewright.core.origin import Origin
 from imagewright.core.plan import (
     AzureSettings,
+    Generation,
     LatestVersioning,
     MachineSpec,
+    ManagedImageTarget,
     Optimization,
+    OsType,
     Plan,
     PlatformImage,
     PurchasePlan,
@@ -21,7 +26,7 @@ from imagewright.core.plan import (
     TargetRegion,
     Validation,
 )
-from imagewright.platforms.azure import vm_body
+from imagewright.platforms.azure import managed_image, sources, vm_body
 from imagewright.platforms.azure.choices import AzureChoices
 from imagewright.platforms.azure.gallery import version_body
 from imagewright.platforms.azure.login import new_keys
@@ -31,6 +36,7 @@ from imagewright.platforms.azure.staging_group import refuse_foreign
 from imagewright.platforms.azure.storage_account import account_body
 from imagewright.platforms.azure.vm_body import Start, Wishes
 
+GROUP = "/subscriptions/s/resourceGroups/g/providers"
 ORIGIN = Origin("template.json", 1, 1, "")
 PLACE = Place("s", "g", "eastus", (("team", "web"),))
 IMAGE = Start({"publisher": "p", "offer": "o", "sku": "k", "version": "1.0.0"})
@@ -52,6 +58,22 @@ def test_a_machine_asks_for_nothing_that_was_not_chosen() -> None:
     assert not {"diskSizeGB", "diffDiskSettings"} & set(disk)
     assert body["properties"]["osProfile"]["linuxConfiguration"]["disablePasswordAuthentication"] is True
     assert KEYS.user.private not in str(body)
+
+
+def test_a_managed_image_keeps_its_plan_for_the_next_build() -> None:
+    plan, held = PurchasePlan("name", "product", "publisher"), f"{GROUP}/Microsoft.Compute/snapshots/s"
+    disk = Disk(held, "managed", 1 << 30, OsType.LINUX, Generation.V2, plan=plan)
+    target = ManagedImageTarget("m", f"{GROUP}/Microsoft.Compute/images/i", "eastus", tags=(("team", "web"),))
+    body = managed_image.image_body(disk, target, "build", (held,))
+    assert sources.tagged_plan(body) == plan
+    assert body["tags"]["team"] == "web"
+    plain = managed_image.image_body(replace(disk, plan=None), target, "build", (held,))
+    assert sources.tagged_plan(plain) is None
+
+
+@pytest.mark.parametrize("generation", Generation)
+def test_only_of_the_second_generation_azure_would_make_trusted_launch(generation: Generation) -> None:
+    assert ("securityProfile" in _machine(generation=generation)["properties"]) == (generation is Generation.V2)
 
 
 @pytest.mark.parametrize(
