@@ -25,12 +25,14 @@ def test_a_ledger_says_itself_in_which_subscription_its_things_are(world: AzureW
     assert (code, world.left()) == (0, set()), said
 
 
-def test_without_a_sign_in_it_is_an_error_only_where_something_is_known_to_be_in_azure(
+def test_without_a_sign_in_it_is_an_error_where_azure_is_asked_about_or_something_is_known_to_be_there(
     world: AzureWorld, line: CommandLine
 ) -> None:
     nobody = {"AZURE_CLIENT_ID": "", "PATH": "/nowhere"}
     code, said = line.run("cleanup", **nobody)
     assert (code, "was not looked for" in said, "az login" in said) == (0, True, True), said
+    code, said = line.run("cleanup", "--platform", "azure", **nobody)
+    assert (code, "nothing to clean up" in said, "az login" in said) == (6, False, True), said
     _killed(line, world.simulator, str(line.template(world.definition)))
     code, said = line.run("cleanup", **nobody)
     assert (code, "could not delete" in said, "az login" in said) == (9, True, True), said

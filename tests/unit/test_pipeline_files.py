@@ -16,6 +16,7 @@ from imagewright.entry.pipeline import NOTED
 from imagewright.options.action_yml import NOTES, variable
 from imagewright.options.outputs import OUTPUTS
 from imagewright.options.pipeline import INPUTS, PIPELINE_TABLE
+from imagewright.options.task_json import task_json
 
 ROOT = Path(__file__).parents[2]
 TASKS_SCHEMA = ROOT / ".." / "shared" / "specs" / "tasks.schema.json"
@@ -143,3 +144,10 @@ def test_our_own_workflow_is_right_by_its_schema(schema: str) -> None:
 def test_zizmor_finds_nothing_in_the_action() -> None:
     done = tool("zizmor", "--offline", "--no-progress", "action.yml")
     assert done.returncode == 0, done.stdout
+
+
+def test_the_task_speaks_of_its_own_inputs() -> None:
+    others = {option.github_input for option in INPUTS if option.github_input != option.task_input}
+    helps = [str(one["helpMarkDown"]) for one in json.loads(task_json("1.2.3"))["inputs"]]
+    assert [text for text in helps if set(re.findall(r"`([a-z-]+)`", text)) & others] == []
+    assert any("`sourceImage`" in text for text in helps)

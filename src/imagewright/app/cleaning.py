@@ -13,7 +13,7 @@ from imagewright.core.clock import Clock, Deadline, SystemClock
 from imagewright.core.errors import NoCredentialError, OptionsError
 from imagewright.core.events import Level, Note
 from imagewright.core.locks import held
-from imagewright.options import Options
+from imagewright.options import Options, Provenance
 
 if TYPE_CHECKING:
     from imagewright.core.credential import SignIn
@@ -99,6 +99,8 @@ def _strays(options: Options, show: Redact, clock: Clock, sign_in: SignIn | None
     try:
         found = find(strays)(settings_of(options, place.path, sign_in), clock, options.older_than)
     except NoCredentialError as error:  # what a ledger lists has been told: of the rest nobody knows
+        if options.origin_of("platform").provenance is Provenance.COMMAND_LINE:
+            raise  # whoever asks for what is left in Azure is not told that there is nothing
         show(Note(f"what other machines left behind was not looked for: {error}", Level.WARNING, error.hint))
         return CleanupReport()
     with _deleting(options, place, show, clock, sign_in) as (begin, delete):

@@ -10,6 +10,7 @@ from typing import NoReturn
 from imagewright.core.errors import OptionsError
 from imagewright.entry.overview import PURPOSES
 from imagewright.options import (
+    TABLE,
     Command,
     Group,
     Kind,
@@ -126,6 +127,8 @@ def _add(section: argparse._ArgumentGroup | argparse.ArgumentParser, row: Option
 
 def _unknown_option(word: str, command: Command) -> OptionsError:
     name = word.partition("=")[0]
+    if of := [str(each) for row in TABLE if row.flag == name for each in Command if each in row.commands]:
+        return OptionsError(f"`imagewright {command}` has no option `{name}`", hint=f"`{'`, `'.join(of)}` has it")
     flags = [spelling for row in rows(command) for spelling in (row.flag, row.short) if spelling.startswith("-")]
     fallback = f"`imagewright {command} --help` lists the options"
     what = f"has no option `{name}`" if name.startswith("-") else f"takes no argument `{name}`"

@@ -157,6 +157,10 @@ class Call:
         return 0
 
     def _order(self, prepare: Prepare | None) -> app.Order:
+        from imagewright.entry.notes import without_effect
+
+        for note in without_effect(self.options):
+            self.show(note)
         return app.Order(self.options, stdin=self.stdin, prepare=prepare)
 
     @contextmanager

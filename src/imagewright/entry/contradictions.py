@@ -34,7 +34,7 @@ def _without_template(options: Options, pipeline: PipelineOptions) -> Iterator[O
     if pipeline.source_validation_only and not pipeline.validation_inline_script.strip():
         yield OptionsError(
             f"{pipeline.where('source_validation_only')}: there is nothing to validate with",
-            hint="give the script, for example `validation-inline-script`",
+            hint=f"give the script, for example {pipeline.names_of('validation_inline_script')}",
         )
     for pair in SAME_PLACE.get(target_type(pipeline), ()):
         one, other = (str(getattr(pipeline, field)).strip() for field in pair)

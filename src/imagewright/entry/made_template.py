@@ -299,7 +299,8 @@ def _gallery(given: PipelineOptions, options: Options, azure: Azure) -> Json:
     text, where = _first(given, "dist_resource_id", "gallery_image_id")
     if not text:
         raise OptionsError(
-            "a gallery image needs the id of its definition", hint=f"`dist-resource-id`, {_shape(_DEFINITIONS)}"
+            "a gallery image needs the id of its definition",
+            hint=f"{given.names_of('dist_resource_id')}, {_shape(_DEFINITIONS)}",
         )
     found = parse_resource_id(text)
     definition = text if found and found.is_a(_VERSIONS) else azure.id(_DEFINITIONS, text, where)

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from imagewright.core.events import Level, Note
-from imagewright.entry.inputs import Request
+from imagewright.options import TABLE, Group, Options, Provenance
+
+if TYPE_CHECKING:
+    from imagewright.entry.inputs import Request
 
 WHERE_ARTIFACTS_ARE = ("", "/tmp", "c:")
 """What `customizer-destination` may say without a contradiction, as azure/build-vm-image has it."""
+
+
+ANYWHERE = frozenset({"subscription_id", "resource_group", "location"})
+"""Options of Azure that make the ids of a template complete, wherever it is built."""
 
 
 def not_used(request: Request) -> Iterator[Note]:
@@ -23,6 +31,18 @@ def not_used(request: Request) -> Iterator[Note]:
             "the script may copy them from there",
             Level.WARNING,
         )
+
+
+def without_effect(options: Options) -> Iterator[Note]:
+    """Who forgets the platform is told, not left with a build that stays on this machine."""
+    if options.platform != "local" or options.publish_to_azure:
+        return
+    for row in TABLE:
+        given = options.origin_of(row.field)
+        explicit = given.value and given.provenance >= Provenance.INPUT
+        if explicit and row.group is Group.AZURE and row.field not in ANYWHERE:
+            hint = "to build in Azure, the platform is `azure`"
+            yield Note(f"{given.where} has no effect on the platform `local`", Level.WARNING, hint)
 
 
 def job_ends(minutes: float, limit: int | None, *, certain: bool) -> Iterator[Note]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 PURPOSES = {
     "build": "build the image and write it to the template's targets",
-    "plan": "say what a build would do, what is cached and what it would create",
+    "plan": "say what a build would do; the source is looked up, and got ready if it is local",
     "validate": "check templates: no network, every error at once",
     "cleanup": "delete what earlier builds have left behind",
     "cache list": "list the checkpoints",

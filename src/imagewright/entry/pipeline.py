@@ -24,7 +24,7 @@ from imagewright.entry.crash import crashes_saved
 from imagewright.entry.heartbeat import Pulse, beating
 from imagewright.entry.inputs import Request, read
 from imagewright.entry.noted import Noted
-from imagewright.entry.notes import not_used
+from imagewright.entry.notes import not_used, without_effect
 from imagewright.entry.signals import cancellable
 from imagewright.options import Options
 from imagewright.options.choices import OnFailure, When
@@ -218,7 +218,7 @@ class Job:
     # --- build ---
 
     def build(self, request: Request, options: Options) -> int:
-        for note in not_used(request):
+        for note in (*not_used(request), *without_effect(options)):
             self.show(note)
         work = self._work(request, options)
         if request.pipeline.dry_run:

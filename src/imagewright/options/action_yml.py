@@ -6,7 +6,7 @@ import json
 
 from imagewright.options.outputs import OUTPUTS
 from imagewright.options.pipeline import INPUTS
-from imagewright.options.row import Group, Option
+from imagewright.options.row import Group, Option, described
 
 UV = "uv==0.13.9"
 """Installed where the runner has no uv."""
@@ -74,7 +74,7 @@ def action_yml() -> str:
     for option in INPUTS:
         for number, name in enumerate(option.github_inputs):
             same = option.github_inputs[0]
-            text = _sentence(option.input_help) if number == 0 else f"As azure/build-vm-image; the same as `{same}`."
+            text = _sentence(described(option)) if number == 0 else f"As azure/build-vm-image; the same as `{same}`."
             lines += [f"  {name}:", f"    description: {json.dumps(text)}", "    required: false", '    default: ""']
     lines.append("outputs:")
     for output in OUTPUTS:

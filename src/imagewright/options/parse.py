@@ -23,6 +23,8 @@ def parse(option: Option, text: str, where: str) -> object:
     """One value of `option`. `where` is what the user wrote it behind (`--memory`, `IMAGEWRIGHT_MEMORY`)."""
     match option.kind:
         case Kind.STRING:
+            if not text:
+                raise OptionsError(f"{where} is empty", hint="give a value, or leave it out")
             return text
         case Kind.PATH:
             return _path(text, where)

@@ -30,7 +30,7 @@ class PipelineOptions:
     # --- job ---
 
     dry_run: bool = row(
-        "check everything and say what would be done; create nothing",
+        "check everything and say what would be done; create nothing (locally the source's disk is got ready, once)",
         Group.JOB, kind=Kind.BOOLEAN,
     )  # fmt: skip
     when: When = row(
@@ -305,6 +305,12 @@ class PipelineOptions:
         """The input that gave `field`, as a message names it, or `""`."""
         found = dict(self.given).get(field, Value(None, Provenance.DEFAULT))
         return found.where
+
+    @staticmethod
+    def names_of(field: str) -> str:
+        """What the input for `field` is called, for whoever has not given it."""
+        option = next(each for each in INPUTS if each.field == field)
+        return f"`{option.github_input}` (`{option.task_input}` in Azure Pipelines)"
 
 
 PIPELINE_TABLE = table_of(PipelineOptions)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from imagewright.options.outputs import OUTPUTS
 from imagewright.options.pipeline import INPUTS
-from imagewright.options.row import Group, Option
+from imagewright.options.row import Group, Option, described
 
 _HEAD = """# Inputs and outputs in a pipeline
 
@@ -37,10 +37,10 @@ def _group(group: Group) -> list[str]:
 
 
 def _row(option: Option) -> str:
-    facts = option.input_help[0].upper() + option.input_help[1:]
+    facts = described(option)
+    facts = facts[0].upper() + facts[1:]
     facts += f"; one of {', '.join(f'`{value}`' for value in option.values)}" if option.values else ""
     facts += f"; default `{option.default}`" if option.default and option.field != "platform" else ""
-    facts += "; a list" if option.repeatable and option.field != "templates" else ""
     cells = [_code(option.github_input), _code(option.task_input), facts.replace("|", "\\|")]
     cells += [", ".join(map(_code, option.former_github)), ", ".join(map(_code, option.former_task))]
     return f"| {' | '.join(cells)} |"

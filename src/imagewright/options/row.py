@@ -134,6 +134,16 @@ class Option:
         return self.choices if isinstance(self.choices, tuple) else tuple(str(one) for one in self.choices)
 
 
+_FORMS = {Kind.ASSIGNMENT: "NAME=VALUE", Kind.AGE: "30d", Kind.SIZE: "20GiB"}
+
+
+def described(option: Option) -> str:
+    """`input_help`, with the form of a value where it has one, and whether it may be many."""
+    form = f"; written like `{_FORMS[option.kind]}`" if option.kind in _FORMS else ""
+    many = "; one a line" if option.repeatable and not option.positional else ""
+    return f"{option.input_help}{form}{many}"
+
+
 def table_of(options: type[Any]) -> tuple[Option, ...]:
     """The rows that stand in the fields of a dataclass, each named as its field where it has no name of its own."""
     return tuple(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 
 from imagewright.options.outputs import OUTPUTS
 from imagewright.options.pipeline import INPUTS
-from imagewright.options.row import Group, Kind, Option
+from imagewright.options.row import Group, Kind, Option, described
 
 TASK_ID = "6d1f2c1e-7c0d-4b0e-9a53-3f0e6a0d9b57"
 FORMER = "former"
@@ -75,13 +76,19 @@ def _groups() -> list[Json]:
 
 def _input(option: Option, name: str) -> Json:
     entry: Json = {"name": name, "type": _type(option), "label": _label(option)}
-    entry |= {"required": False, "helpMarkDown": _sentence(option.input_help), "groupName": _group(option.group)}
+    entry |= {"required": False, "helpMarkDown": _sentence(_spoken(option)), "groupName": _group(option.group)}
     if option.visible:
         entry["visibleRule"] = option.visible
     if option.kind is Kind.CHOICE:
         entry["options"] = {value: value for value in option.values}
         entry["properties"] = {"EditableOptions": "True"}
     return entry
+
+
+def _spoken(option: Option) -> str:
+    """The help, in which the names of other inputs are spelled as the task spells them."""
+    names = {each.github_input: each.task_input for each in _offered() if each.github_input}
+    return re.sub(r"`([a-z-]+)`", lambda found: f"`{names.get(found[1], found[1])}`", described(option))
 
 
 def _former() -> list[Json]:

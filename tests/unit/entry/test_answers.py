@@ -82,6 +82,15 @@ def test_a_plan_that_validates_the_source_only(cli) -> None:
     assert (plan["sourceValidationOnly"], plan["steps"], plan["targets"], plan["finish"]) == (True, [], [], [])
 
 
+def test_who_forgets_the_platform_of_an_option_is_told(cli) -> None:
+    template = cli.template("say one")
+    assert cli("plan", template, "--zone", "1", "--spot", "--location", "westeurope") == 0
+    told = [line for line in cli.err.splitlines() if "has no effect" in line]
+    assert len(told) == 2
+    assert "`--zone` has no effect on the platform `local`" in told[0]
+    assert "`--spot`" in told[1]
+
+
 def test_a_plan_that_the_platform_refuses(cli) -> None:
     cli.world.diagnostics.append(Diagnostic(Severity.ERROR, "no", "not here", Origin("web.json", 1, 1), "elsewhere"))
     assert cli("plan", cli.template("say hello")) == 2

@@ -117,7 +117,8 @@ def find(image: PlatformImage, home: Path, environment: Mapping[str, str] | None
     Raises PlatformError when there is none, with the nearest that there is, and OptionsError when the user's own
     catalog cannot be read.
     """
-    catalogs = [_own(), *_theirs(home, os.environ if environment is None else environment)]
+    environment = os.environ if environment is None else environment
+    catalogs = [_own(), *_theirs(home, environment)]
     names = [":".join(part.lower() for part in (image.publisher, image.offer, image.sku))]
     names.append(f"{names[0]}:{image.version.lower()}")
     for catalog in reversed(catalogs):
@@ -129,7 +130,7 @@ def find(image: PlatformImage, home: Path, environment: Mapping[str, str] | None
     raise PlatformError(
         f"where to get {image.publisher}:{image.offer}:{image.sku} without Azure is not known"
         + (f"; did you mean {near[0]}?" if near else ""),
-        hint=f"say it in {home / 'catalog.yaml'}: images: {{'{names[0]}': {{url: ..., sha256: ...}}}}",
+        hint=f"say it in {_place(home, environment)}: images: {{'{names[0]}': {{url: ..., sha256: ...}}}}",
     )
 
 
@@ -152,8 +153,7 @@ def _recipe(image: PlatformImage, entry: _Entry, catalog: Path | None) -> Recipe
 
 def _theirs(home: Path, environment: Mapping[str, str]) -> list[_Catalog]:
     """The user's catalog, if there is one. One that is named must exist."""
-    named = environment.get(VARIABLE, "")
-    path = Path(named) if named else home / "catalog.yaml"
+    named, path = environment.get(VARIABLE, ""), _place(home, environment)
     if not named and not path.exists():
         return []
     try:
@@ -162,6 +162,10 @@ def _theirs(home: Path, environment: Mapping[str, str]) -> list[_Catalog]:
         reason = (error.strerror or str(error)).lower() if isinstance(error, OSError) else str(error)
         hint = f"{VARIABLE} names it" if named else "look at its rights, and save it as UTF-8"
         raise OptionsError(f"the catalog {path} cannot be read: {reason}", hint=hint) from error
+
+
+def _place(home: Path, environment: Mapping[str, str]) -> Path:
+    return Path(environment.get(VARIABLE, "") or home / "catalog.yaml")
 
 
 @cache

@@ -105,6 +105,9 @@ def test_a_variable_names_another_catalog(tmp_path: Path) -> None:
     assert find("a:b:c", Path("/nowhere"), str(named)).origin == LocalFile(tmp_path / "x")
     with pytest.raises(OptionsError, match="cannot be read"):
         find("a:b:c", tmp_path, "/no/such/file")
+    with pytest.raises(PlatformError) as unknown:
+        find("a:b:d", Path("/nowhere"), str(named))
+    assert str(named) in unknown.value.hint
 
 
 @pytest.mark.parametrize(

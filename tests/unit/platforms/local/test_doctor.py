@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from imagewright.core.choices import Accelerator as Wanted
 from imagewright.core.errors import PlatformError
 from imagewright.core.report import Check, Verdict
 from imagewright.disks.tools import PACKAGES
@@ -26,16 +27,19 @@ class Machine:
         self.home = home
         monkeypatch.setattr(doctor, "which", lambda name: None if name in self.missing else f"/usr/bin/{name}")
         monkeypatch.setattr(doctor.shutil, "disk_usage", lambda place: Usage(0, 0, self.free))
-        monkeypatch.setattr(accelerator, "choose", lambda home, qemu, wanted: self.accelerator)
+        monkeypatch.setattr(accelerator, "choose", self.choose)
         monkeypatch.setattr(firmware, "find", self.firmware)
+
+    def choose(self, home: Path, qemu: str, wanted: Wanted) -> Accelerator:
+        return Accelerator("kvm", (), "host", "as you asked") if wanted is Wanted.KVM else self.accelerator
 
     def firmware(self) -> tuple[Path, Path]:
         if "ovmf" in self.missing:
             raise PlatformError("no UEFI firmware")
         return Path("/code.fd"), Path("/vars.fd")
 
-    def checks(self) -> dict[str, Check]:
-        settings = Settings(home=self.home, work=self.home / "builds")
+    def checks(self, wanted: Wanted = Wanted.AUTO) -> dict[str, Check]:
+        settings = Settings(home=self.home, work=self.home / "builds", accelerator=wanted)
         return {check.name: check for check in doctor.checks(settings)}
 
 
@@ -67,6 +71,13 @@ def test_emulation_is_slow_but_builds(machine: Machine) -> None:
     machine.accelerator = Accelerator("tcg", (), "max", "this machine has no /dev/kvm")
     check = machine.checks()["accelerator"]
     assert (check.verdict, check.message) == (Verdict.POOR, "tcg: this machine has no /dev/kvm")
+
+
+def test_who_asks_for_kvm_is_told_whether_it_works(machine: Machine) -> None:
+    assert machine.checks(Wanted.KVM)["accelerator"].verdict is Verdict.GOOD
+    machine.accelerator = Accelerator("tcg", (), "max", "KVM does not work here: a 64-bit guest hung for 3 s")
+    check = machine.checks(Wanted.KVM)["accelerator"]
+    assert (check.verdict, check.message) == (Verdict.BAD, machine.accelerator.why)
 
 
 @pytest.mark.parametrize(("free", "verdict"), [(4, Verdict.BAD), (10, Verdict.POOR), (30, Verdict.GOOD)])
