@@ -163,7 +163,7 @@ class Template:
             origin = given.origin
             value = converted(given, parameter, report)
             located = given.located or Located(value, {"": (self.document, parameter.pointer)})
-            value = self._settled(value, origin)
+            value = self.session.settled(value, origin)
         elif "defaultValue" in parameter.body:
             place = f"{parameter.pointer}/defaultValue"
             located = self.evaluate(parameter.body["defaultValue"], place)
@@ -325,40 +325,9 @@ class Template:
             exact = origin.line and error.at and origin.length in {len(text), len(text) + 2}
             self._refuse(error, within if exact else origin)
             return REPORTED
-        return self._settled(value, origin)
+        return self.session.settled(value, origin)
 
     def _refuse(self, error: ExpressionError, origin: Origin) -> None:
         """Report an error; that the effort is exhausted is said once, for every later step ends the same way."""
         if error.code != "too-expensive" or self.session.report.once(error.code):
             self.session.report.error(error.code, error.message, origin, error.hint)
-
-    def _settled(self, value: object, origin: Origin) -> object:
-        """`value` with everything unknown in it reported."""
-        if not _is_news(value):
-            return value
-        match value:
-            case Unknown():
-                if value != REPORTED:
-                    self.session.report.unknown(
-                        value.code, f"this cannot be known here: {value.reason}", origin, value.hint
-                    )
-                return REPORTED
-            case list():
-                return [self._settled(one, origin) for one in value]
-            case dict():
-                return {key: self._settled(one, origin) for key, one in value.items()}
-            case _:
-                return value
-
-
-def _is_news(value: object) -> bool:
-    """Whether something in `value` is unknown that no diagnostic was written about."""
-    match value:
-        case Unknown():
-            return value != REPORTED
-        case list():
-            return any(_is_news(one) for one in value)
-        case dict():
-            return any(_is_news(one) for one in value.values())
-        case _:
-            return False

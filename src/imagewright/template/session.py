@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from imagewright.core.digest import digest
 from imagewright.core.origin import Origin
 from imagewright.core.secret import Mask, Secret
+from imagewright.core.unknown import REPORTED, Unknown
 from imagewright.template.effort import Effort
 from imagewright.template.parameters import secrets
 from imagewright.template.report import Report
@@ -46,11 +47,41 @@ class Session:
             return
         mask = self.mask
         self.effort.spend(len(mask.secrets) // 100)
-        words = ", ".join(as_text(one) for one in arguments)
-        masked = mask(words)
-        if masked == words:
+        pieces = mask.split(", ".join(as_text(one) for one in arguments))
+        if len(pieces) == 1:
             return
-        if len(masked) > _LONGEST_NAME:
-            masked = f"{masked[:_LONGEST_NAME]}… {digest('imagewright.secret.v1', masked)[:8]}"
+        masked = "".join(map(str, pieces))
+        looks_masked = any(isinstance(piece, str) and "${" in piece for piece in pieces)
+        if looks_masked or len(masked) > _LONGEST_NAME:
+            masked = f"{masked[:_LONGEST_NAME]}… {digest('imagewright.secret.v2', pieces)[:8]}"
         made = secrets(f"{function}({masked})", result)
         self.learn(one for one in made if mask(one.reveal()) == one.reveal())
+
+    def settled(self, value: object, origin: Origin) -> object:
+        """`value` with everything unknown in it reported."""
+        if not _is_news(value):
+            return value
+        match value:
+            case Unknown():
+                if value != REPORTED:
+                    self.report.unknown(value.code, f"this cannot be known here: {value.reason}", origin, value.hint)
+                return REPORTED
+            case list():
+                return [self.settled(one, origin) for one in value]
+            case dict():
+                return {key: self.settled(one, origin) for key, one in value.items()}
+            case _:
+                return value
+
+
+def _is_news(value: object) -> bool:
+    """Whether something in `value` is unknown that no diagnostic was written about."""
+    match value:
+        case Unknown():
+            return value != REPORTED
+        case list():
+            return any(_is_news(one) for one in value)
+        case dict():
+            return any(_is_news(one) for one in value.values())
+        case _:
+            return False
