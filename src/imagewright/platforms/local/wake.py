@@ -14,12 +14,13 @@ sudo -n sh -c '
 date -u -s @{now:.3f} >/dev/null || {{ echo "its clock could not be set"; exit 1; }}
 dd if=/dev/hwrng of=/dev/urandom bs=64 count=1 2>/dev/null; mixed=$?
 [ -d /sys/bus/acpi/drivers/vmgenid ] || [ -d /sys/bus/platform/drivers/vmgenid ] && exit 0
+python=$(command -v python3 || echo /usr/libexec/platform-python)
 [ $mixed = 0 ] &&
-  python3 -S -c "import fcntl; fcntl.ioctl(open(\\"/dev/urandom\\", \\"wb\\"), 0x5207)" ||
+  $python -S -c "import fcntl; fcntl.ioctl(open(\\"/dev/urandom\\", \\"wb\\"), 0x5207)" ||
   {{ echo "its random pool could not be refreshed"; exit 1; }}'
 """
 """A kernel with a driver for QEMU's vmgenid device has reseeded by itself; on others fresh bytes are mixed in, and
-RNDRESEEDCRNG (0x5207) makes them count at once."""
+RNDRESEEDCRNG (0x5207) makes them count at once. The Python of RHEL 8 and its kin is not on the PATH."""
 
 
 class Asked(Protocol):
