@@ -113,6 +113,22 @@ def test_a_machine_is_gone_as_soon_as_its_disk_is_captured(world: AzureWorld) ->
     assert machines(world, before) == ["PUT 1", "DELETE 1"]
 
 
+def test_what_only_saves_money_fails_no_build(world: AzureWorld) -> None:
+    from armsim.faults import Fault
+
+    checks = Validation(steps=(script(1, "echo valid"),))
+    for policy in (ALL, CachePolicy(keep=Keep.NONE)):
+        for plan in (world.plan(f"echo {policy.keep}", validation=checks), world.plan(f"echo {policy.keep} alone")):
+            fault = Fault(
+                r".*/virtualMachines/[^/]*", "DELETE", status=409, code="ScopeLocked", message="It is locked."
+            )
+            world.simulator.faults.add(fault)
+            result = world.build(plan, policy)
+            world.simulator.faults.clear()
+            assert result.state is RunState.SUCCEEDED, result.failure
+    assert any("not needed any more stays" in note for note in world.notes)
+
+
 def test_the_tags_of_the_user_are_on_what_is_kept_too(world: AzureWorld) -> None:
     result = world.build(world.plan("echo one"), ALL, tags=(("costCenter", "4711"),))
     assert result.state is RunState.SUCCEEDED, result.failure

@@ -48,7 +48,7 @@ def cleanup(
     clock = clock or SystemClock()
     home = home_of(options)
     places = all_of(home) if options.ledger is None else (BuildDirectory(_ledger(options).parent),)
-    if others := of_others(home):
+    if options.ledger is None and (others := of_others(home)):
         names = ", ".join(path.name for path in others)
         hint = "whoever started them can run `imagewright cleanup`"
         show(Note(f"builds of another user were not looked into: {names}", Level.WARNING, hint))

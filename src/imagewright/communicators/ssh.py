@@ -13,7 +13,7 @@ from typing import BinaryIO
 import paramiko
 
 from imagewright.communicators.connection import Connection, DisconnectedError
-from imagewright.communicators.lines import LONGEST, Lines
+from imagewright.communicators.lines import Lines
 from imagewright.communicators.login import Login
 from imagewright.communicators.scripts import prepare
 from imagewright.core.actions import InstallUpdates, Reboot, Run
@@ -28,7 +28,9 @@ STRIDE = 64 * CHUNK
 """Bytes: how far a long upload goes from one word about it to the next."""
 LOOK_SECONDS = 0.5
 TICK_SECONDS = 0.05
-ANSWER_LINES = 1000
+ANSWER_LINES, ANSWER_LONGEST = 1000, 1 << 14
+SAID = 1 << 14
+"""Bytes of what a command of ours says of its failure."""
 NO_MORE = "a script may not reboot the guest or stop its SSH server; if none did, build again"
 LINGER_SECONDS = 3.0
 """How long more output is waited for after the script has ended: what it left running may hold it open."""
@@ -113,7 +115,7 @@ class SshGuest:
 
         def collect(line: str, stream: Stream) -> None:
             if stream is Stream.STDOUT and len(lines) < ANSWER_LINES:
-                lines.append(line)
+                lines.append(line[:ANSWER_LONGEST])
 
         return self._execute(command, collect, deadline), "\n".join(lines)
 
@@ -187,7 +189,7 @@ class SshGuest:
                 if sent % STRIDE == 0 or sent == total > STRIDE:
                     self._emit(Progress(what, sent, total))
             channel.shutdown_write()
-            said = channel.makefile_stderr("rb").read(LONGEST).decode("utf-8", "replace").strip()
+            said = channel.makefile_stderr("rb").read(SAID).decode("utf-8", "replace").strip()
             code = channel.recv_exit_status()
             if code < 0:
                 deadline.check()

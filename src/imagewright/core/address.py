@@ -10,8 +10,9 @@ def bare(uri: str) -> str:
     """The URI without its user and its query: it says where, and lets nobody in."""
     try:
         parts = urllib.parse.urlsplit(uri)
-    except ValueError:
-        return re.sub(r"(?<=://)[^/]*@", "", uri.partition("?")[0])
+        _ = parts.port
+    except ValueError:  # a password with a slash in it, for example
+        return re.sub(r"(?<=://).*@", "", uri).partition("?")[0]
     return urllib.parse.urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
@@ -23,5 +24,6 @@ def shown(uri: str) -> str:
 def without_user(uri: str) -> tuple[str, str]:
     """The URI that a request names, and `user:password` of `uri`, decoded, or `""`. Raises ValueError."""
     parts = urllib.parse.urlsplit(uri)
-    user, _, host = parts.netloc.rpartition("@")
-    return urllib.parse.urlunsplit(parts._replace(netloc=host)), urllib.parse.unquote(user)
+    login, _, host = parts.netloc.rpartition("@")
+    user, _, password = map(urllib.parse.unquote, login.partition(":"))
+    return urllib.parse.urlunsplit(parts._replace(netloc=host)), f"{user}:{password}" if login else ""

@@ -6,7 +6,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -46,6 +46,7 @@ class Deadline:
     """A moment after which `what` has taken too long. `error` is the class that is raised then.
 
     Deadlines made from one another share `stop`: once it is set, each of them raises CancelledError, in any thread.
+    `also` is called by each check, and may raise.
     """
 
     clock: Clock
@@ -54,6 +55,7 @@ class Deadline:
     hint: str = ""
     error: Callable[..., Exception] = BuildTimeoutError
     stop: threading.Event = field(default_factory=threading.Event)
+    also: Callable[[], None] | None = None
 
     @classmethod
     def after(cls, clock: Clock, seconds: float, what: str, hint: str = "") -> Deadline:
@@ -70,6 +72,8 @@ class Deadline:
             raise CancelledError("the build was cancelled")
         if self.passed():
             raise self.error(f"{self.what} took too long", hint=self.hint)
+        if self.also is not None:
+            self.also()
 
     def wait(self, seconds: float) -> None:
         """Let `seconds` pass, or what is left of them; raises like `check`, at the latest a moment after `stop`."""
@@ -86,7 +90,11 @@ class Deadline:
         mine = self.clock.monotonic() + seconds
         if self.at <= mine:
             return self
-        return Deadline(self.clock, mine, what, hint, error or self.error, self.stop)
+        return Deadline(self.clock, mine, what, hint, error or self.error, self.stop, self.also)
+
+    def guarding(self, also: Callable[[], None]) -> Deadline:
+        """The same deadline, whose checks call `also`."""
+        return replace(self, also=also)
 
 
 def fresh_name(length: int = 12) -> str:

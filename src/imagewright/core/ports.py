@@ -214,6 +214,15 @@ class Begins(Protocol):
 
 
 @runtime_checkable
+class Guards(Protocol):
+    """A platform whose captured disks stand on what others may change."""
+
+    def guarded(self, deadline: Deadline) -> Deadline:
+        """`deadline`, whose checks raise also when that was changed."""
+        ...
+
+
+@runtime_checkable
 class Closes(Protocol):
     """A platform that holds connections."""
 

@@ -227,7 +227,7 @@ class _Build:
                 self._validate_on(disk)
         except ValidationError as error:
             return error
-        if passed:
+        if passed and self.policy.keep is not Keep.NONE:
             try:
                 self.platform.cache.mark(passed, f"{self.plan.name} passed its validators")
             except PlatformError as error:

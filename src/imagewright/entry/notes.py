@@ -1,4 +1,4 @@
-"""What a pipeline is warned of before its build: inputs that are not used, a job or a login that ends before it."""
+"""What is warned of before a build: inputs and options that are not used, a job or a login that ends before it."""
 
 from __future__ import annotations
 

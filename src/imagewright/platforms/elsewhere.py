@@ -11,7 +11,7 @@ from imagewright.core.disk import Disk
 from imagewright.core.errors import Diagnostic
 from imagewright.core.ownership import Owned, Owner
 from imagewright.core.plan import ExactSource, MachineSpec, Plan, Source, Target, VhdTarget
-from imagewright.core.ports import Begins, Cache, Closes, Machine, Platform, Publisher, Remembers
+from imagewright.core.ports import Begins, Cache, Closes, Guards, Machine, Platform, Publisher, Remembers
 from imagewright.core.result import RunOutput
 
 
@@ -60,6 +60,8 @@ class Elsewhere:
     def publish(
         self, disk: Disk, target: Target, source: ExactSource, plan: Plan, owner: Owner, deadline: Deadline
     ) -> RunOutput:
+        if isinstance(self._builder, Guards):
+            deadline = self._builder.guarded(deadline)
         return self._publisher.publish(disk, target, source, plan, owner, deadline)
 
     def built_from(self, target: Target, deadline: Deadline) -> str | None:

@@ -70,7 +70,7 @@ class Excerpts:
         at = origin.column - 1 if origin and origin.column else 0
         length = min(origin.length, WIDTH) if origin else 1
         if not self._holds_secret(line):  # a template in one line may have thousands of findings
-            before = min(at, WIDTH)
+            before = min(at, 2 * WIDTH)
             line, at = line[at - before : at + 2 * WIDTH], before
         text = self._visible(line)
         start = _shared(text, self._visible(line[:at]))

@@ -82,7 +82,7 @@ class Template:
         known = []
         for index, space in enumerate(spaces if isinstance(spaces, list) else []):
             members = space.get("members") if isinstance(space, dict) else None
-            known += [f"{space.get('namespace')}.{one}" for one in members or ()]
+            known += [f"{space.get('namespace')}.{one}" for one in (members if isinstance(members, dict) else ())]
             if isinstance(members, dict) and str(space.get("namespace", "")).lower() == namespace.lower():
                 key = next((one for one in members if one.lower() == name.lower()), None)
                 if key is not None and isinstance(members[key], dict):
@@ -151,7 +151,7 @@ class Template:
     def _parameter(self, name: str) -> Located:
         parameter = self._parameters.get(name.lower())
         if parameter is None:
-            raise self._missing("parameter", name, self.data.get("parameters"))
+            raise self._missing("parameter", name, [one.name for one in self._parameters.values()])
         report = self.session.report
         here = self.document.origin(parameter.pointer, key=True)
         if not self.in_function and not typed(parameter, self.document, report):
@@ -181,22 +181,24 @@ class Template:
         return replace(located, data=value)
 
     def _variable(self, name: str) -> Located:
-        variables = self.data.get("variables")
+        given = self.data.get("variables")
+        variables = given if isinstance(given, dict) else {}
         pointer = f"{self.pointer}/variables"
-        if isinstance(variables, dict):
-            key = self._variables.get(name.lower())
-            if key is not None:
-                return self.evaluate(variables[key], f"{pointer}/{escape(key)}")
-            loops = variables.get("copy")
-            for index, loop in enumerate(loops if isinstance(loops, list) else []):
-                if isinstance(loop, dict) and str(loop.get("name", "")).lower() == name.lower():
-                    places: dict[str, Place] = {}
-                    items = self._copies(loop, f"{pointer}/copy/{index}", "", Scope(self), places)
-                    return Located(items, places)
-        raise self._missing("variable", name, variables)
+        if (key := self._variables.get(name.lower())) is not None:
+            return self.evaluate(variables[key], f"{pointer}/{escape(key)}")
+        copies = variables.get("copy")
+        loops = {
+            str(loop.get("name", "")): (f"{pointer}/copy/{index}", loop)
+            for index, loop in enumerate(copies if isinstance(copies, list) else [])
+            if isinstance(loop, dict)
+        }
+        for known, (place, loop) in loops.items():
+            if known.lower() == name.lower():
+                places: dict[str, Place] = {}
+                return Located(self._copies(loop, place, "", Scope(self), places), places)
+        raise self._missing("variable", name, [*self._variables.values(), *loops])
 
-    def _missing(self, kind: str, name: str, table: object) -> ExpressionError:
-        known = [str(one) for one in table] if isinstance(table, dict) else []
+    def _missing(self, kind: str, name: str, known: Sequence[str]) -> ExpressionError:
         self.effort.spend(min(len(known), MOST_LOOKED_AT))
         return ExpressionError(f"unknown-{kind}", f"the template has no {kind} '{name}'", hint=hint_for(name, known))
 

@@ -295,15 +295,7 @@ _SURROUNDINGS_BY_NAME = {name.lower(): function for name, function in SURROUNDIN
 
 _AT_RUN_TIME = frozenset(
     {"externalinput", "getsecret", "managementgroup", "managementgroupresourceid", "pickzones", "providers"}
-    | {
-        "reference",
-        "references",
-        "resourceinfo",
-        "tenant",
-        "tologicalzone",
-        "tologicalzones",
-        "tophysicalzone",
-        "tophysicalzones",
-    }
+    | {"reference", "references", "resourceinfo", "tenant"}
+    | {"tologicalzone", "tologicalzones", "tophysicalzone", "tophysicalzones"}
 )
 _KNOWN = [*functions.NAMES, *_LAZY, *SURROUNDINGS, "reference", "pickZones", "toLogicalZone"]

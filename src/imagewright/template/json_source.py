@@ -26,6 +26,8 @@ _ALMOST = {"True": True, "False": False, "None": None, "TRUE": True, "FALSE": Fa
 _BARE = (*_WORDS, *_ALMOST)
 _SHOWN = 60
 _MAX_ERRORS = 20
+_MAX_WARNINGS = 500
+"""What comes after so many is read, and not told of."""
 
 _LOOK = "look at the quotes, commas and brackets before it"
 _FILL = "write a template into it; `samples/` has some"
@@ -46,7 +48,7 @@ class _Parser:
         self.spans: dict[str, Span] = {}
         self.keys: dict[str, Span] = {}
         self.found: list[Diagnostic] = []
-        self.errors = 0
+        self.errors = self.warnings = 0
         self.broken = False
 
     # --- places ---
@@ -60,6 +62,9 @@ class _Parser:
     def report(
         self, code: str, message: str, start: int, end: int, hint: str = "", severity: Severity = Severity.ERROR
     ) -> None:
+        self.warnings += severity is Severity.WARNING
+        if severity is Severity.WARNING and self.warnings > _MAX_WARNINGS:
+            return
         span = self.span(start, end)
         self.found.append(
             Diagnostic(

@@ -111,9 +111,8 @@ class _Normaliser:
                 return self.placeholder(found, old + step, key=True)
             if item is None and isinstance(slot, Record):
                 item = {}
-            free = isinstance(item, str) and not _PLACEHOLDER.fullmatch(
-                item
-            )  # "Jane <jane@example.com>" is a good tag
+            # "Jane <jane@example.com>" is a good tag.
+            free = isinstance(item, str) and not _PLACEHOLDER.fullmatch(item)
             result[key] = self.value(item, slot, old + step, new + step, free=free)
         return result
 

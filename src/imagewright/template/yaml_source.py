@@ -188,9 +188,8 @@ def parse_yaml(path: str, text: str) -> Parsed:
         what = " ".join(filter(None, (error.problem, error.context))) or "this is not YAML"
         found = Diagnostic(Severity.ERROR, "yaml-syntax", what, where, hint)
     except yaml.YAMLError:
-        odd = yaml.reader.Reader.NON_PRINTABLE.search(
-            text
-        )  # libyaml counts bytes, and Python's own reader characters
+        # Not by the error's own place: libyaml counts bytes, and Python's reader characters.
+        odd = yaml.reader.Reader.NON_PRINTABLE.search(text)
         where = _place(path, text, odd.start() if odd else 0)
         found = Diagnostic(Severity.ERROR, "yaml-syntax", "this character is not allowed in YAML", where,
                            "take it away, or write it as an escape in double quotes")  # fmt: skip

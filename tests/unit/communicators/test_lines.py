@@ -71,7 +71,7 @@ def test_a_line_without_end_fills_no_memory() -> None:
     for _ in range(1000):
         for line in decoder.feed(b"x" * 10_000):
             assert len(line) <= lines.LONGEST
-        assert len(decoder._rest) <= lines.LONGEST
+        assert decoder.size <= lines.LONGEST
 
 
 def test_a_long_line_is_cut_between_words() -> None:

@@ -408,6 +408,15 @@ def test_a_verdict_is_about_one_disk_and_not_about_another_that_was_made_the_sam
     assert bool(passed) != pruned
 
 
+def test_a_build_that_keeps_nothing_keeps_no_verdict(build: Builds) -> None:
+    plan = small_plan("say one")
+    build(plan)
+    checked = small_plan("say one", validators=("say checked",))
+    for _ in range(2):
+        build(checked, keep=Keep.NONE)
+        assert "checked" in build.said
+
+
 def test_only_the_source_is_validated_where_the_template_says_so(build: Builds) -> None:
     result = build(small_plan("say one", validators=("say checked",), source_only=True))
     assert result.state is RunState.SUCCEEDED

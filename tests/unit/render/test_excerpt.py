@@ -63,6 +63,11 @@ def test_the_marker_of_a_long_line_is_right_everywhere(column: int, mask: Callab
     assert (shown[0] == "…", shown[-1] == "…") == (column > 38, column < 5900)
 
 
+def test_the_end_of_a_long_line_is_shown_as_that() -> None:
+    lines = place("a" * 508, line=1, column=509)
+    assert lines[2] == f"1 | …{'a' * WIDTH}"
+
+
 def test_a_place_outside_the_file_is_only_named() -> None:
     assert place("one line", line=7, column=1) == ["  --> -:7:1"]
     assert place("one line") == ["  --> -"]

@@ -201,10 +201,19 @@ def test_a_user_of_the_address_logs_in_and_is_never_shown(web: Web, target: Path
     assert "s3cr" not in str(caught.value)
 
 
-def test_a_user_is_not_sent_on(web: Web, target: Path, deadline: Deadline) -> None:
-    web.answers = ["/elsewhere", "ok"]
+@pytest.mark.parametrize(("host", "again"), [("127.0.0.1", True), ("localhost", False)])
+def test_a_user_is_not_sent_on_to_another_host(
+    web: Web, target: Path, deadline: Deadline, host: str, *, again: bool
+) -> None:
+    web.answers = [web.url("/elsewhere").replace("127.0.0.1", host), "ok"]
     read(web.url().replace("http://", "http://me:s3cret@"), target, deadline)
-    assert web.logins == [f"Basic {base64.b64encode(b'me:s3cret').decode()}", ""]
+    login = f"Basic {base64.b64encode(b'me:s3cret').decode()}"
+    assert web.logins == [login, login if again else ""]
+
+
+def test_a_user_may_have_no_password(web: Web, target: Path, deadline: Deadline) -> None:
+    read(web.url().replace("http://", "http://to%3Aken@"), target, deadline)
+    assert web.logins == [f"Basic {base64.b64encode(b'to:ken:').decode()}"]
 
 
 @pytest.mark.parametrize("place", ["file:///a?sig=s3cret", "http://me:s3cret@h.org/a", "/script.sh?sig=s3cret"])
@@ -257,6 +266,9 @@ def test_an_address_that_is_none(target: Path, deadline: Deadline, uri: str) -> 
         ("https://h.org/a?sig=x", "https://h.org/a?…"),
         ("https://user:password@h.org/a", "https://h.org/a"),
         ("https://h.org/a#fragment", "https://h.org/a"),
+        ("https://user:pass/word@h.org/a", "https://h.org/a"),
+        ("https://user:pass?word@h.org/a?b", "https://h.org/a?…"),
+        ("https://user:[pass@h.org/a", "https://h.org/a"),
         ("scripts/a.sh", "scripts/a.sh"),
     ],
 )

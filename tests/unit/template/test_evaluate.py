@@ -262,6 +262,15 @@ def test_names_are_found_in_any_case_and_the_first_of_two_counts() -> None:
     assert plans("t.json", text=text)[0][0].name == "onethree"
 
 
+def test_what_is_missing_is_looked_for_among_what_there_is() -> None:
+    loop = [{"name": "steps", "count": 1, "input": 1}]
+    for typo, hint in (("stebs", "did you mean 'steps'?"), ("copi", "there is: steps")):
+        text = deployment({"name": f"[variables('{typo}')]"}, variables={"copy": loop})
+        assert validate_file("t.json", text=text).diagnostics[0].hint == hint
+    odd = deployment({"name": "[x.y()]"}, functions=[{"namespace": "x", "members": 1}])
+    assert "unknown-function" in codes(odd)
+
+
 def test_looking_for_what_was_meant_has_an_end() -> None:
     tags = {f"t{number}": f"[variables('w{number}')]" for number in range(3000)}
     found = validate_file("t.json", text=deployment({"tags": tags}, variables={f"v{n}": "" for n in range(3000)}))

@@ -118,6 +118,14 @@ def test_warnings_do_not_end_the_reading() -> None:
     assert sorted(parsed.spans) == ["", "/a", "/a/b", "/a/b/0", "/c"]
 
 
+def test_so_many_warnings_are_enough() -> None:
+    repeated = ", ".join('"a": 1' for _ in range(5000))
+    parsed = parse_json("t.json", f'{{{repeated}, "b": 2}}')
+
+    assert len(parsed.diagnostics) == 500
+    assert parsed.data == {"a": 1, "b": 2}
+
+
 def test_errors_end_after_twenty() -> None:
     parsed = parse_json("t.json", "[" + "a," * 1000 + "]")
 

@@ -5,7 +5,7 @@ if command -v dnf >/dev/null 2>&1; then dnf -q clean all; fi
 if command -v zypper >/dev/null 2>&1; then zypper -q clean --all; fi
 rm -rf /var/cache/man/* /var/cache/debconf/*-old /var/lib/dpkg/*-old /var/crash/* /var/lib/systemd/coredump/*
 for config in /boot/grub/grub.cfg /boot/grub2/grub.cfg; do
-  if grep -qs '^ *set timeout=[1-9]' "$config" && [ -f /etc/default/grub ]; then
+  if [ -f "$config" ] && [ -f /etc/default/grub ] && ! grep -q '^ *set timeout=0$' "$config"; then
     if [ -d /etc/default/grub.d ]; then
       echo 'GRUB_TIMEOUT=0' > /etc/default/grub.d/zz-timeout.cfg # read last: others there may set it too
     else

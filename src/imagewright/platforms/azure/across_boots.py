@@ -21,7 +21,7 @@ quiet=$settings/zz-imagewright-resume.cfg
 """
 _KEEP = f"""{_PLACES}
 rm -rf "$kept"
-mkdir -p "${{kept%/*}}" && cp -a /tmp "$kept" && rm -rf "$kept/${{0##*/}}" "$kept"/systemd-private-* || {{
+mkdir -p "${{kept%/*}}" && cp -ax /tmp "$kept" && rm -rf "$kept/${{0##*/}}" "$kept"/systemd-private-* || {{
   rm -rf "$kept"
   exit 1
 }}

@@ -207,13 +207,23 @@ class Boot:
         self._pulses[name].over = True
         self._captured(plan, kept, deadline)
         if not kept and not plan.validation.steps:
-            self._arm.send("deleting the build VM", deadline, _deletion(place, name))
+            self._without_harm(
+                lambda: self._arm.send("deleting the build VM", deadline, _deletion(place, name)), deadline
+            )
 
     def _discard_over(self, place: Place, deadline: Deadline) -> None:
         """A spot machine that Azure took back is deallocated, others were captured or never let us in."""
         for name in [name for name, pulse in self._pulses.items() if pulse.over]:
             del self._pulses[name]
-            self._discard(place, name, deadline)
+            self._without_harm(lambda name=name: self._discard(place, name, deadline), deadline)  # type: ignore[misc]
+
+    def _without_harm(self, discard: Callable[[], None], deadline: Deadline) -> None:
+        """What is deleted early only saves money: the end of the build deletes it anyway, or says what is left."""
+        try:
+            discard()
+        except PlatformError as error:
+            deadline.check()
+            self._emit(Note(f"a machine that is not needed any more stays: {error}", Level.WARNING, error.hint))
 
     def _discard(self, place: Place, name: str, deadline: Deadline) -> None:
         """A machine that failed to be made still holds its disks."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -191,18 +192,24 @@ class AzureMachine:
     def checkpoint(self, key: str, note: str) -> None:
         """A failure costs the checkpoint only."""
         deadline = Deadline.after(self._clock, SAVE_SECONDS, "keeping a checkpoint")
-        try:
+        with self._surviving("no checkpoint was kept"):
             self._pulse.created()
             across_boots.keep(self._guest, deadline)
             self._store.keep(self._state(key, KeptKind.MACHINE), self._body.disks, note, self._owner, deadline)
-            across_boots.forget(self._guest, deadline)
+            self._tell(f"checkpoint `{note}`")
+        with self._surviving("what was made for a checkpoint stays on the disk until the end of the build"):
+            across_boots.forget(self._guest, Deadline.after(self._clock, SAVE_SECONDS, "forgetting a checkpoint"))
+
+    @contextmanager
+    def _surviving(self, what: str) -> Iterator[None]:
+        """The build goes on, if there is still a machine."""
+        try:
+            yield
         except (CancelledError, MachineLostError):
             raise
         except (PlatformError, BuildTimeoutError) as error:
             self._pulse.look()
-            self._emit(Note(f"no checkpoint was kept: {error}", Level.WARNING, error.hint or "the build goes on"))
-            return
-        self._tell(f"checkpoint `{note}`")
+            self._emit(Note(f"{what}: {error}", Level.WARNING, error.hint or "the build goes on"))
 
     def _tell(self, what: str) -> None:
         until = self._clock.now() + timedelta(days=self._choices.cache_days)

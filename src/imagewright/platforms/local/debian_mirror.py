@@ -20,7 +20,6 @@ _MAIN = re.compile(rf"^(?:{_SUITES})(?:-updates)?$")
 _SECURITY = re.compile(rf"^(?:{_SUITES})-security$")
 _HOST_SEEN_FROM_THE_GUEST = "10.0.2.2"
 
-
 Section = dict[str, object]
 
 

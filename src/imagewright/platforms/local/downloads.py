@@ -6,7 +6,6 @@ import http.client
 import os
 import re
 import tempfile
-import urllib.request
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -88,7 +87,7 @@ def _day(url: str) -> str:
     """The day on which the server says that the file changed, today if it does not say."""
     changed = ""
     try:
-        with urllib.request.urlopen(fetching.asking(url, "HEAD"), timeout=30) as answer:
+        with fetching.opened(fetching.asking(url, "HEAD"), 30) as answer:
             changed = answer.headers.get("Last-Modified", "")
         day = parsedate_to_datetime(changed)
     except (OSError, ValueError, http.client.HTTPException):

@@ -168,11 +168,11 @@ class LocalPlatform:
     def publish(
         self, disk: Disk, target: Target, source: ExactSource, plan: Plan, owner: Owner, deadline: Deadline
     ) -> RunOutput:
-        def check() -> None:
-            deadline.check()
-            self._check_base()
+        return self._targets.publish(disk, target, source, owner, self.guarded(deadline))
 
-        return self._targets.publish(disk, target, source, owner, check)
+    def guarded(self, deadline: Deadline) -> Deadline:
+        """Satisfies core.ports.Guards."""
+        return deadline.guarding(self._check_base)
 
     def built_from(self, target: Target, deadline: Deadline) -> str | None:
         """Satisfies core.ports.Remembers."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import assert_never
 
 from imagewright.core.address import shown
-from imagewright.core.clock import Clock
+from imagewright.core.clock import Clock, Deadline
 from imagewright.core.digest import digest
 from imagewright.core.disk import Disk
 from imagewright.core.errors import Diagnostic, DistributionError, PlatformError, Severity
@@ -26,8 +26,6 @@ from imagewright.platforms.local.flat import FILE, FlatDisks
 from imagewright.platforms.local.image_store import Facts, ImageStore, disk_names
 from imagewright.staging.fetch import local_path
 
-Check = Callable[[], None]
-
 
 class LocalTargets:
     """The targets of one build. Images go to the store under `home`, VHDs to `output`; `work` is the build's own."""
@@ -39,21 +37,21 @@ class LocalTargets:
         self._emit = emit
         self._clock = clock
 
-    def publish(self, disk: Disk, target: Target, source: ExactSource, owner: Owner, check: Check) -> RunOutput:
+    def publish(self, disk: Disk, target: Target, source: ExactSource, owner: Owner, deadline: Deadline) -> RunOutput:
         """Write `disk` to `target` and say where it is.
 
-        What is not whole yet is owned. `check` is called often, and last of all before the new one takes its place;
-        it may raise. Safe to be called for several targets at once. Raises DistributionError; a version is never
+        What is not whole yet is owned. The deadline is checked often, and once more before the new one takes its
+        place. Safe to be called for several targets at once. Raises DistributionError; a version is never
         overwritten.
         """
         try:
             match target:
                 case VhdTarget():
-                    return self._vhd(disk, target, owner, check)
+                    return self._vhd(disk, target, owner, deadline)
                 case ManagedImageTarget():
-                    return self._managed(disk, target, source, owner, check)
+                    return self._managed(disk, target, source, owner, deadline)
                 case SharedImageTarget():
-                    return self._shared(disk, target, source, owner, check)
+                    return self._shared(disk, target, source, owner, deadline)
                 case _:
                     assert_never(target)
         except PlatformError as error:
@@ -74,7 +72,7 @@ class LocalTargets:
                 assert_never(target)
         return dict(image.facts.tags).get(SOURCE_TAG, "") if image else ""
 
-    def _vhd(self, disk: Disk, target: VhdTarget, owner: Owner, check: Check) -> RunOutput:
+    def _vhd(self, disk: Disk, target: VhdTarget, owner: Owner, deadline: Deadline) -> RunOutput:
         path = _place(target, self._output).absolute()
         for number, one in enumerate((disk, *disk.data_disks)):
             part = path if number == 0 else _data_disk(path, number)
@@ -88,7 +86,7 @@ class LocalTargets:
                 identity=f"{disk.identity or disk.location}.{number}",
                 partial=partial,
                 progress=self._progress(part.name),
-                check=check,
+                check=deadline.check,
             )
             owner.release(owned)
         if target.tags:
@@ -97,17 +95,17 @@ class LocalTargets:
         return RunOutput(target.run_output_name, artifact_uri=str(path))
 
     def _managed(
-        self, disk: Disk, target: ManagedImageTarget, source: ExactSource, owner: Owner, check: Check
+        self, disk: Disk, target: ManagedImageTarget, source: ExactSource, owner: Owner, deadline: Deadline
     ) -> RunOutput:
         facts = _facts(target.image_id, disk, source, self._clock, location=target.location, tags=target.tags)
         with self._store.draft(target.image_id, owner) as draft:
-            self._fill(draft, disk, target, owner, check)
-            check()
+            self._fill(draft, disk, target, owner, deadline)
+            deadline.check()
             self._store.keep_managed(draft, facts)
         return RunOutput(target.run_output_name, artifact_id=target.image_id)
 
     def _shared(
-        self, disk: Disk, target: SharedImageTarget, source: ExactSource, owner: Owner, check: Check
+        self, disk: Disk, target: SharedImageTarget, source: ExactSource, owner: Owner, deadline: Deadline
     ) -> RunOutput:
         def choose(existing: tuple[Version, ...]) -> Version:
             return versioning.choose(target.versioning, existing, source.exact_version)
@@ -127,15 +125,15 @@ class LocalTargets:
             replication_mode=target.replication_mode,
         )
         with self._store.draft(target.gallery_image_id, owner) as draft:
-            self._fill(draft, disk, target, owner, check)
-            check()
+            self._fill(draft, disk, target, owner, deadline)
+            deadline.check()
             image = self._store.keep_version(draft, facts, target.gallery_image_id, choose)
         return RunOutput(target.run_output_name, artifact_id=image.facts.id, version=image.version, regions=regions)
 
-    def _fill(self, draft: Path, disk: Disk, target: Target, owner: Owner, check: Check) -> None:
+    def _fill(self, draft: Path, disk: Disk, target: Target, owner: Owner, deadline: Deadline) -> None:
         disks = (disk, *disk.data_disks)
         for one, name in zip(disks, disk_names(len(disks)), strict=True):
-            self._flat.put(one, draft / name, owner, check, self._progress(target.run_output_name))
+            self._flat.put(one, draft / name, owner, deadline.check, self._progress(target.run_output_name))
 
     def _progress(self, label: str) -> convert.Progress:
         def tell(done: int, total: int) -> None:

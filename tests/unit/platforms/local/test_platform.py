@@ -17,8 +17,11 @@ from imagewright.core.disk import Disk
 from imagewright.core.errors import CancelledError, DistributionError, PlatformError
 from imagewright.core.events import Event, Note
 from imagewright.core.plan import DiskFile, ExactSource, Generation, OsType, VhdTarget
+from imagewright.core.result import RunOutput
+from imagewright.disks import vhd
 from imagewright.engine.waiting import backoff, poll
 from imagewright.platforms import Settings
+from imagewright.platforms.elsewhere import Elsewhere
 from imagewright.platforms.local import accelerator, capacity, qemu_img
 from imagewright.platforms.local.checkpoint import Base
 from imagewright.platforms.local.machine import Frame
@@ -205,9 +208,26 @@ def test_two_captured_disks_of_one_key_are_not_the_same(setting: Setting) -> Non
     assert first.identity != second.identity
 
 
+class Uploads:
+    """A publisher that makes a VHD of a disk first, as that of Azure does."""
+
+    name = "azure"
+
+    def publish(
+        self, disk: Disk, target: VhdTarget, source: object, plan: object, owner: object, deadline: Deadline
+    ) -> RunOutput:
+        size = disk.virtual_size
+        try:
+            vhd.export(Path(disk.location), "qcow2", size, Path(target.uri), identity="", check=deadline.check)
+        except PlatformError as error:
+            raise DistributionError(error.message) from error
+        return RunOutput(target.run_output_name)
+
+
+@pytest.mark.parametrize("elsewhere", [True, False])
 @pytest.mark.parametrize("replaced", [True, False])
 def test_what_lies_on_a_disk_that_was_replaced_meanwhile_is_never_published(
-    setting: Setting, tmp_path: Path, *, replaced: bool
+    setting: Setting, tmp_path: Path, *, replaced: bool, elsewhere: bool
 ) -> None:
     deadline = Deadline.after(CLOCK, 60, "the build")
     base, other, layer, vhd = (tmp_path / name for name in ("web.raw", "new.raw", "layer.qcow2", "web.vhd"))
@@ -218,12 +238,13 @@ def test_what_lies_on_a_disk_that_was_replaced_meanwhile_is_never_published(
     if replaced:
         other.replace(base)
     made = Disk(str(layer), "qcow2", MIB, OsType.LINUX, Generation.V1)
+    platform = Elsewhere(setting.platform, Uploads()) if elsewhere else setting.platform
     target = VhdTarget("web", uri=str(vhd))
     if replaced:
         with pytest.raises(DistributionError, match=r"web\.raw, on which this build stands, was changed or replaced"):
-            setting.platform.publish(made, target, source, PLAN, setting.owner, deadline)
+            platform.publish(made, target, source, PLAN, setting.owner, deadline)
     else:
-        setting.platform.publish(made, target, source, PLAN, setting.owner, deadline)
+        platform.publish(made, target, source, PLAN, setting.owner, deadline)
     assert vhd.exists() != replaced
     assert not [path.name for path in tmp_path.iterdir() if "part" in path.name]
 

@@ -461,7 +461,7 @@ def test_what_was_published_is_a_source(world: World, tmp_path: Path) -> None:
         SharedImageTarget("b", definition, LatestVersioning()),
         SharedImageTarget("c", definition, LatestVersioning(), exclude_from_latest=True),
     ):
-        targets.publish(disk, target, base, scope, deadline.check)
+        targets.publish(disk, target, base, scope, deadline)
     managed = world.resolve(ManagedImage(image.upper()))
     assert (managed.identity, managed.generation, managed.size) == ("key", Generation.V2, 3 * MIB)
     assert managed.security_type == "TrustedLaunch"

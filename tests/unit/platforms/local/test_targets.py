@@ -96,7 +96,7 @@ class World:
 
     def publish(self, target: Target, **changes: object) -> RunOutput:
         disk = replace(self.disk, **changes)  # type: ignore[arg-type]
-        return self.targets.publish(disk, target, SOURCE, self.scope, self.deadline.check)
+        return self.targets.publish(disk, target, SOURCE, self.scope, self.deadline)
 
     def content_of(self, disk: Path) -> bytes:
         raw = self.home / "compare.raw"
@@ -356,7 +356,7 @@ def test_an_image_on_another_file_system_is_a_copy(world: World) -> None:
     with tempfile.TemporaryDirectory(dir="/dev/shm") as elsewhere:
         far = LocalTargets(world.home, world.output, Path(elsewhere), world.events.append, CLOCK)
         with world.scope:
-            far.publish(world.disk, managed(), SOURCE, world.scope, world.deadline.check)
+            far.publish(world.disk, managed(), SOURCE, world.scope, world.deadline)
     found = world.store.managed(MANAGED)
     assert found is not None
     assert found.disk.stat().st_nlink == 1
@@ -377,7 +377,7 @@ def test_who_waits_for_a_disk_can_be_cancelled(world: World) -> None:
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(world.publish, managed())
         assert begun.wait(60)
-        second = pool.submit(world.targets.publish, world.disk, shared(), SOURCE, world.scope, other.check)
+        second = pool.submit(world.targets.publish, world.disk, shared(), SOURCE, world.scope, other)
         other.stop.set()
         assert isinstance(second.exception(60), CancelledError)
         told.set()
@@ -417,7 +417,7 @@ class Owner:
 
 places = (Path(folder, each) for each in ("home", "out", "work"))
 targets = LocalTargets(*places, lambda _: None, SystemClock())
-print(targets.publish(disk, target, source, Owner(), deadline.check).version)
+print(targets.publish(disk, target, source, Owner(), deadline).version)
 """
 
 
