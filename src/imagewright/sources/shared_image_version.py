@@ -15,7 +15,12 @@ from imagewright.core.shape import Shape, problem
 _HINT = "/subscriptions/.../providers/Microsoft.Compute/galleries/GALLERY/images/DEFINITION/versions/1.0.0"
 
 
+_SHARED_DIRECTLY = re.compile(r"/sharedGalleries/[^/]+/images/[^/]+/versions/[^/]+", re.IGNORECASE)
+
+
 def _version(text: str) -> str:
+    if _SHARED_DIRECTLY.fullmatch(text):
+        return _numbered(text, text.rpartition("/")[2])
     found = parse_resource_id(text)
     if found and found.is_a("Microsoft.Compute/galleries/images"):
         raise problem(
@@ -25,9 +30,13 @@ def _version(text: str) -> str:
         )
     if not found or not found.is_a("Microsoft.Compute/galleries/images/versions"):
         raise problem("bad-resource-id", f"'{text}' is not the id of a gallery image version", hint=_HINT)
-    if not re.fullmatch(r"latest|\d+\.\d+\.\d+", found.name):
+    return _numbered(text, found.name)
+
+
+def _numbered(text: str, version: str) -> str:
+    if not re.fullmatch(r"latest|\d+\.\d+\.\d+", version):
         raise problem(
-            "bad-image-version", f"'{found.name}' is not a version", hint="three numbers (1.0.0), or the word latest"
+            "bad-image-version", f"'{version}' is not a version", hint="three numbers (1.0.0), or the word latest"
         )
     return text
 

@@ -32,6 +32,12 @@ def test_sources_of_a_plan() -> None:
     assert shared.os_type() is None
 
 
+def test_a_gallery_may_be_shared_directly() -> None:
+    version = "/sharedGalleries/1a2b-gallery/images/web/versions/1.0.0"
+    source = ADAPTER.validate_python({"type": "SharedImageVersion", "imageVersionId": version}).source()
+    assert source == plan.SharedImageVersion(version)
+
+
 @pytest.mark.parametrize(
     ("publisher", "offer", "sku", "os_type"),
     [
@@ -58,6 +64,10 @@ def test_the_operating_system(publisher: str, offer: str, sku: str, os_type: OsT
         ({"type": "ManagedImage", "imageId": f"{VERSION}/1.0.0"}, "bad-resource-id"),
         ({"type": "SharedImageVersion", "imageVersionId": VERSION.removesuffix("/versions")}, "bad-resource-id"),
         ({"type": "SharedImageVersion", "imageVersionId": f"{VERSION}/newest"}, "bad-image-version"),
+        (
+            {"type": "SharedImageVersion", "imageVersionId": "/sharedGalleries/g/images/w/versions/newest"},
+            "bad-image-version",
+        ),
         ({"type": "PlatformImage", "publisher": "a", "offer": "b", "sku": "c"}, "missing"),
     ],
 )

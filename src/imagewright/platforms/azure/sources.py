@@ -34,6 +34,11 @@ def resolve(source: Source, location: str, arm: Arm, deadline: Deadline) -> Exac
             return _platform(source, location, arm, deadline)
         case ManagedImage(image_id):
             return _managed(source, _parsed(image_id), location, arm, deadline)
+        case SharedImageVersion(version_id) if version_id.lower().startswith("/sharedgalleries/"):
+            raise PlatformError(
+                f"{version_id} is in a gallery that is shared directly, and no build starts from one yet",
+                hint="let its owner give you the right to read it (a role), and use the version's own id",
+            )
         case SharedImageVersion(version_id):
             return _shared(source, _parsed(version_id), location, arm, deadline)
         case DiskFile():
