@@ -58,6 +58,7 @@ class Builds:
     folder: Path
     world: World = field(default_factory=World)
     clock: ManualClock = field(default_factory=ManualClock)
+    platform: type[MemoryPlatform] = MemoryPlatform
     events: list[Event] = field(default_factory=list)
 
     @property
@@ -71,7 +72,7 @@ class Builds:
         try:
             return build(
                 plan,
-                platform=MemoryPlatform(settings, self.events.append, self.clock, self.world),
+                platform=self.platform(settings, self.events.append, self.clock, self.world),
                 staging=DirectoryStaging(self.folder / "staging"),
                 ledger=ledger,
                 emit=self.events.append,

@@ -9,13 +9,13 @@ from urllib.parse import parse_qs
 
 import pytest
 from armsim import Simulator
-from azure_world import ORIGIN, AzureWorld
+from azure_world import ORIGIN, AzureWorld, script
 from sdk import Sdk
 
 from imagewright.core.actions import Inline, Reboot, Upload
 from imagewright.core.choices import Keep, Reach
 from imagewright.core.events import Output, Stream
-from imagewright.core.plan import Step
+from imagewright.core.plan import Step, Validation
 from imagewright.core.result import RunState
 from imagewright.engine.resume import CachePolicy
 
@@ -88,6 +88,17 @@ def test_a_script_that_powers_the_guest_off_is_told_apart_from_the_last(world: A
     assert world.left() == set()
 
 
+def test_a_validator_that_powers_its_machine_off_has_not_passed(world: AzureWorld) -> None:
+    checks = Validation(steps=(script(1, "sudo /sbin/poweroff; sleep 60; exit 1"),))
+    plan = world.plan("true", validation=checks)
+    for _ in range(2):
+        result = world.build(plan, CachePolicy(keep=Keep.ALL), reach=Reach.AGENT)
+        assert result.failure is not None
+        assert result.failure.kind == "ValidationError"
+        assert "was powered off while the script ran" in result.failure.message
+        assert result.run_outputs == ()
+
+
 def test_exit_codes_uploads_and_reboots(world: AzureWorld) -> None:
     large = "x" * 100_000
     step = Step(1, "file", "File", (Upload(Inline(large), "/var/tmp/large", 0o640), Reboot()), ORIGIN)
@@ -139,8 +150,7 @@ def test_a_staging_group_that_is_there_stays_and_what_was_put_into_it_goes(world
         result = world.build(plan, reach=reach)
         assert result.state is RunState.SUCCEEDED, result.failure
         assert {each for each in world.left() if "/versions/" not in each} == set()
-    tags = world.simulator.resource(group).body["tags"]
-    assert (tags["team"], tags["imageTemplateName"]) == ("web", "web")
+    assert world.simulator.resource(group).body["tags"] == {"team": "web"}
     kept = world.build(plan, CachePolicy(keep=Keep.ALL))
     assert kept.state is RunState.SUCCEEDED, kept.failure
     assert {each for each in world.left() if "/resourceGroups/mine/" in each} == set()

@@ -103,6 +103,13 @@ def test_a_gallery_that_is_not_there(world: AzureWorld) -> None:
 # --- capacity ---
 
 
+def test_a_managed_image_in_another_region_is_not_replaced(world: AzureWorld) -> None:
+    assert world.build(world.plan("true", targets=(world.managed(),))).state is RunState.SUCCEEDED
+    world.mark()
+    target = world.managed(location="westus2")
+    _refused(world, "is in eastus, the target says westus2", kind="DistributionError", targets=(target,))
+
+
 def test_a_size_without_capacity_is_replaced_by_the_next(world: AzureWorld) -> None:
     world.simulator.sizes.fill("Standard_D2ds_v4", "eastus")
     result = world.build(world.plan("true"))

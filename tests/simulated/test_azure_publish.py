@@ -63,13 +63,15 @@ def test_a_target_that_cannot_be_written_is_told_before_anything_is_built(
 
 
 def test_a_template_that_asks_where_its_group_is_gets_the_answer_of_azure(
-    world: AzureWorld, line: CommandLine, capsys: pytest.CaptureFixture[str]
+    world: AzureWorld, line: CommandLine, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = line.template(world.definition, inline="say hello")
     image = json.loads(file.read_text()) | {"location": "[resourceGroup().location]"}
     schema = "https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#"
     file.write_text(json.dumps({"$schema": schema, "contentVersion": "1.0.0.0", "resources": [image]}))
-    assert main(["build", str(file), *PUBLISH, "--resource-group", ""]) == 2
+    with monkeypatch.context() as nowhere:
+        nowhere.setenv("IMAGEWRIGHT_RESOURCE_GROUP", "")
+        assert main(["build", str(file), *PUBLISH]) == 2
     assert "the location of the resource group is not known" in capsys.readouterr().err
     assert main(["build", str(file), *PUBLISH, "--resource-group", "nothing"]) == 6
     assert "looking up the resource group nothing: " in capsys.readouterr().err

@@ -63,13 +63,14 @@ class Upload:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Run `script` and expect one of `valid_exit_codes`."""
+    """Run `script` and expect one of `valid_exit_codes`. With `powers_off` it may end with the machine instead."""
 
     script: Content
     shell: Shell
     run_as: RunAs = RunAs.BUILD_USER
     valid_exit_codes: tuple[int, ...] = (0,)
     environment: tuple[tuple[str, str], ...] = ()
+    powers_off: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,8 +58,10 @@ class Deadline:
     also: Callable[[], None] | None = None
 
     @classmethod
-    def after(cls, clock: Clock, seconds: float, what: str, hint: str = "") -> Deadline:
-        return cls(clock, clock.monotonic() + seconds, what, hint)
+    def after(
+        cls, clock: Clock, seconds: float, what: str, hint: str = "", stop: threading.Event | None = None
+    ) -> Deadline:
+        return cls(clock, clock.monotonic() + seconds, what, hint, stop=stop or threading.Event())
 
     def remaining(self) -> float:
         return max(0.0, self.at - self.clock.monotonic())

@@ -32,6 +32,10 @@ NonEmpty = Annotated[str, Field(min_length=1)]
 """Text without which nothing could be done."""
 
 
+INT32 = 2**31 - 1
+"""The largest whole number of the service."""
+
+
 class Shape(BaseModel):
     """One object of the template.
 

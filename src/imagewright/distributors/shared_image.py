@@ -16,7 +16,7 @@ from imagewright.core.plan import (
     Versioning,
 )
 from imagewright.core.resource_id import parse_resource_id
-from imagewright.core.shape import Known, NonEmpty, Shape, Since, problem
+from imagewright.core.shape import INT32, Known, NonEmpty, Shape, Since, problem
 from imagewright.distributors.distributor import Distributor
 from imagewright.distributors.versioning import parse
 
@@ -42,7 +42,7 @@ def _definition(text: str) -> str:
 
 class Region(Shape):
     name: NonEmpty
-    replica_count: Annotated[int, Field(ge=1)] = 1
+    replica_count: Annotated[int, Field(ge=1, le=INT32)] = 1
     storage_account_type: StorageAccountType = "Standard_LRS"
 
 
@@ -50,7 +50,7 @@ class Latest(Shape):
     """The next patch after the highest version; of `major`, if that is not -1."""
 
     scheme: Literal["Latest"]
-    major: Annotated[int, Field(ge=-1)] = -1
+    major: Annotated[int, Field(ge=-1, le=INT32)] = -1
 
 
 class FromSource(Shape):

@@ -50,7 +50,7 @@ def deprovision(os_type: OsType, *, trim: bool) -> tuple[Action, ...]:
     """
     _linux_only(os_type)
     script = _script("finish") + (_script("trim") if trim else "") + _script("last")
-    return (Run(Inline(script), Shell.SH, RunAs.ELEVATED),)
+    return (Run(Inline(script), Shell.SH, RunAs.ELEVATED, powers_off=True),)
 
 
 def optimize_boot(os_type: OsType) -> tuple[Action, ...]:

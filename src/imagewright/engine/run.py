@@ -32,6 +32,8 @@ from imagewright.engine.record import Record
 from imagewright.engine.resume import CachePolicy, holds_secret, verdict
 from imagewright.engine.scope import Scope
 
+QUEUED_SECONDS = 2 * 3600.0
+"""What comes before the build itself; as in AIB, `buildTimeoutInMinutes` does not count for it."""
 MACHINES = 4
 """How many machines a build may lose, and one more, before it gives up."""
 
@@ -53,19 +55,21 @@ def build(
     record = Record(build_id, plan.name, platform.name, emit, clock)
     begin = platform.begin_deletions if isinstance(platform, Begins) else None
     scope = Scope(ledger, platform.delete, emit, clock, begin)
-    deadline = Deadline.after(
-        clock,
-        plan.timeout,
-        f"the build (buildTimeoutInMinutes is {plan.timeout / 60:g})",
-        "raise `buildTimeoutInMinutes` (6 to 960), or look at the last output for what did not end",
-    )
+    queued = Deadline.after(clock, QUEUED_SECONDS, "getting the source and the artifacts ready")
     try:
-        with scope, _stopping(deadline):
+        with scope, _stopping(queued):
             with record.phase(Phase.QUEUED):
-                ready = exact(plan, platform, staging, deadline, lambda found: emit(Diagnosed(found)))
+                ready = exact(plan, platform, staging, queued, lambda found: emit(Diagnosed(found)))
                 version = ready.source.exact_version
                 record.source = f"{ready.source}" + (f" ({version})" if version else "")
                 emit(Note(f"source: {record.source}"))
+            deadline = Deadline.after(
+                clock,
+                plan.timeout,
+                f"the build (buildTimeoutInMinutes is {plan.timeout / 60:g})",
+                "raise `buildTimeoutInMinutes` (6 to 960), or look at the last output for what did not end",
+                stop=queued.stop,
+            )
             state, failure = _Build(ready, platform, staging, policy, record, scope, deadline).run()
     except CancelledError as error:
         state, failure = RunState.CANCELED, Failure.of(error)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from imagewright.core.secret import Mask
@@ -106,12 +106,7 @@ def _is_call(text: str) -> bool:
 
 def _resources(template: Template, resources: object, pointer: str, outside: Scope) -> Iterator[Found]:
     """The image templates among the resources at `pointer`: a list, or an object of symbolic names."""
-    table = (
-        resources
-        if isinstance(resources, dict)
-        else dict(enumerate(resources if isinstance(resources, list) else []))
-    )
-    for key, resource in table.items():
+    for key, resource in _members(resources):
         place = f"{pointer}/{escape(str(key))}"
         if isinstance(resource, dict) and resource.get("existing") is not True:
             for scope in _copies(template, resource, place, outside):
@@ -141,12 +136,7 @@ def _is_ours(kind: object) -> bool:
 def _resource(template: Template, resource: Mapping[str, object], pointer: str, scope: Scope) -> Iterator[Found]:
     kind = template.evaluate(resource.get("type"), f"{pointer}/type", scope).data
     if isinstance(kind, str) and kind.lower() == TRIGGER:
-        template.session.report.warning(
-            "ignored",
-            "a trigger is what the Azure service does with a template; nothing here does it",
-            template.document.origin(pointer),
-            "start builds on a schedule of the runner, with `when: source-changed`",
-        )
+        _ignore_trigger(template, pointer)
     if not _is_ours(kind):
         return
     if (
@@ -156,10 +146,29 @@ def _resource(template: Template, resource: Mapping[str, object], pointer: str, 
         template.session.switched_off.append(template.document.origin(f"{pointer}/condition"))
         return
     if is_image_template(kind):
+        for key, inner in _members(resource.get("resources")):
+            if isinstance(inner, dict) and str(inner.get("type", "")).lower() in ("triggers", TRIGGER):
+                _ignore_trigger(template, f"{pointer}/resources/{escape(str(key))}")
         wanted = {key: value for key, value in resource.items() if key not in _NOT_EVALUATED}
         yield Found(template.evaluate(wanted, pointer, scope), template.context, is_body=False)
     else:
         yield from _nested(template, resource, pointer, scope)
+
+
+def _ignore_trigger(template: Template, pointer: str) -> None:
+    template.session.report.warning(
+        "ignored",
+        "a trigger is what the Azure service does with a template; nothing here does it",
+        template.document.origin(pointer),
+        "start builds on a schedule of the runner, with `when: source-changed`",
+    )
+
+
+def _members(resources: object) -> Iterable[tuple[object, object]]:
+    """What is in a list of resources, or in an object of symbolic names."""
+    if isinstance(resources, dict):
+        return resources.items()
+    return enumerate(resources if isinstance(resources, list) else [])
 
 
 def _nested(outer: Template, resource: Mapping[str, object], pointer: str, scope: Scope) -> Iterator[Found]:

@@ -179,8 +179,8 @@ class _Normaliser:
             return ""
         meant = suggest(key, known)
         hint = f"did you mean '{meant}'?" if meant else f"known here: {', '.join(sorted(known))}"
-        if model is ImageTemplate and key in fields(Properties):
-            hint = f"'{key}' belongs into 'properties'"
         grave = self.strict and model is not ImageTemplate
+        if model is ImageTemplate and key in fields(Properties):  # `az` reads some of these from here
+            hint, meant, grave = f"'{key}' belongs into 'properties'", "", True
         self.complain("unknown-field", f"there is no field '{key}' here", place, hint, key=True, grave=grave)
         return meant if grave and meant and meant not in siblings else ""

@@ -92,17 +92,18 @@ def _operating_system(
 ) -> None:
     source = properties.source
     system = None if isinstance(source, Unknown) else source.os_type()
-    if system is None:
-        return
+    said, add = f"the source image is {system}", report.error
     for index, step in enumerate(steps):
         if isinstance(step, Unknown | File):
             continue
         needs = OsType.LINUX if isinstance(step, Shell) else OsType.WINDOWS
-        if needs is not system:
+        if system is None:  # then the first step tells
+            system, said, add = needs, f"{step.type} before it on {needs}", report.warning
+        elif needs is not system:
             other = "Shell" if system is OsType.LINUX else "PowerShell"
-            report.error(
+            add(
                 "wrong-os",
-                f"{step.type} works on {needs}, the source image is {system}",
+                f"{step.type} works on {needs}, {said}",
                 present.origin(f"{pointer}/{index}/type"),
                 f"use {other}, or another source",
             )

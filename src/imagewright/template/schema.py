@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from imagewright.core.resource_id import parse_resource_id
-from imagewright.core.shape import Known, Shape, Since, id_of, problem
+from imagewright.core.shape import INT32, Known, Shape, Since, id_of, problem
 from imagewright.customizers import Customizer, Validator
 from imagewright.customizers.script import Sha256
 from imagewright.distributors import Distributor
@@ -64,7 +64,7 @@ class Identity(Shape):
 
 
 class DataDisk(Shape):
-    size_gb: Annotated[int, Field(ge=0, alias="sizeGB")] = 0
+    size_gb: Annotated[int, Field(ge=0, le=INT32, alias="sizeGB")] = 0
 
 
 class VirtualNetwork(Shape):

@@ -25,7 +25,7 @@ from imagewright.core.events import (
     StepOutcome,
 )
 from imagewright.core.origin import Origin
-from imagewright.core.plan import OnError, Optimization, Plan, VhdTarget
+from imagewright.core.plan import ExactSource, OnError, Optimization, Plan, Source, VhdTarget
 from imagewright.core.result import BuildResult, Phase, RunState
 from imagewright.core.secret import Mask, Secret
 from imagewright.engine.ledger import pending
@@ -354,6 +354,16 @@ def test_validators_run_on_a_second_machine(build: Builds) -> None:
     assert result.state is RunState.SUCCEEDED
     assert outcomes(build, StepKind.VALIDATOR) == [("step1", "ran")]
     assert cached(result) == [("step1", False)]
+
+
+def test_the_timeout_begins_with_the_build_and_not_with_what_comes_before(build: Builds) -> None:
+    class Slow(MemoryPlatform):
+        def resolve(self, source: Source, plan: Plan, deadline: Deadline) -> ExactSource:
+            deadline.wait(1000)
+            return super().resolve(source, plan, deadline)
+
+    build.platform = Slow
+    assert build(small_plan("wait 500", timeout=600.0)).state is RunState.SUCCEEDED
 
 
 def test_a_distribution_that_takes_too_long_is_a_timeout(build: Builds) -> None:

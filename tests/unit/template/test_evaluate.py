@@ -337,6 +337,11 @@ def test_a_trigger_is_ignored_aloud() -> None:
     assert codes(json.dumps({"resources": [image, trigger]}).encode()) == ["ignored"]
 
 
+@pytest.mark.parametrize("inner", [[{"type": "triggers", "name": "t"}], {"t": {"type": "Triggers", "name": "t"}}])
+def test_a_trigger_within_its_template_is_ignored_aloud_too(inner: object) -> None:
+    assert codes(deployment({"resources": inner})) == ["ignored"]
+
+
 def test_a_body_may_have_an_empty_list_of_resources() -> None:
     resource = json.loads(deployment())["resources"][0]
 

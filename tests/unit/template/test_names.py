@@ -94,6 +94,32 @@ def test_angle_brackets_within_a_tag_are_no_placeholder() -> None:
     assert check("", distribute=[target | {"artifactTags": {"owner": "<owner>"}}])[1][0][0] == "placeholder"
 
 
+def test_where_the_source_does_not_say_its_system_the_first_step_does() -> None:
+    image = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Compute/images/i"
+    shell, power_shell = {"type": "Shell", "inline": ["a"]}, {"type": "PowerShell", "inline": ["b"]}
+    source = {"type": "ManagedImage", "imageId": image}
+    assert check("", source=source, customize=[shell, shell]) == (True, [])
+    assert check("", source=source, customize=[shell, power_shell])[1] == [
+        ("wrong-os", "use Shell, or another source")
+    ]
+    assert check("", source=source, customize=[power_shell, shell])[1][0][0] == "wrong-os"
+
+
+def test_numbers_are_the_services() -> None:
+    regions = [{"name": "eastus", "replicaCount": 2**31}]
+    gallery = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Compute/galleries/g/images/i"
+    target = {"type": "SharedImage", "runOutputName": "s", "galleryImageId": gallery, "targetRegions": regions}
+    assert check("", distribute=[target])[1][0][0] == "out-of-range"
+
+
+def test_what_az_reads_beside_the_properties_is_no_silent_loss() -> None:
+    body = {"location": "westeurope", "validate": {"inVMValidations": []}, "properties": {"source": SOURCE}}
+    found = validate_file("t.json", text=json.dumps(body).encode()).diagnostics
+    assert ("error", "unknown-field", "'validate' belongs into 'properties'") in [
+        (str(one.severity), one.code, one.hint) for one in found
+    ]
+
+
 def test_an_empty_word_is_one_that_is_not_known() -> None:
     valid, found = check("", source={"type": ""}, distribute=[{"type": ""}], customize=[{"type": ""}])
 

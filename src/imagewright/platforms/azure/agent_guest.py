@@ -70,7 +70,7 @@ class AgentGuest:
         self._scripts += 1
         prepared = prepare(run, content, self._scripts)
         command = f"({prepared.receive}) || exit\nexec </dev/null\n{prepared.execute}"
-        return self._execute(command, prepared.content, output, deadline)
+        return self._execute(command, prepared.content, output, deadline, powers_off=run.powers_off)
 
     def upload(self, content: bytes | Path, destination: str, mode: int, deadline: Deadline) -> None:
         data = content.read_bytes() if isinstance(content, Path) else content
@@ -103,8 +103,11 @@ class AgentGuest:
 
     # --- inside ---
 
-    def _execute(self, command: str, content: bytes, output: OutputSink, deadline: Deadline) -> int:
-        """Run `command` as the build user, `content` as its input; its exit code, 0 if it powered the guest off."""
+    def _execute(
+        self, command: str, content: bytes, output: OutputSink, deadline: Deadline, *, powers_off: bool = False
+    ) -> int:
+        """Run `command` as the build user, `content` as its input; its exit code. Where it `powers_off`, the guest's
+        end is a good one."""
         self._pulse.check()
         name = f"iw-{fresh_name(8)}"
         streams = (
@@ -127,8 +130,13 @@ class AgentGuest:
             view = None
         for each in streams:
             each.end(output)
-        if view is None:
+        if view is None and powers_off:
             return 0
+        if view is None:
+            raise GuestError(
+                "the build VM was powered off while the script ran, and not by this build",
+                hint="the script did it, or somebody else",
+            )
         self._forget(name, deadline)
         return _exit_code(view, deadline)
 

@@ -15,7 +15,7 @@ from imagewright.core.result import RunOutput
 from imagewright.platforms.azure import claims, names, temporary_image
 from imagewright.platforms.azure.arm import Arm, Json
 from imagewright.platforms.azure.snapshots import Snapshots
-from imagewright.platforms.azure.sources import PLAN_TAGS
+from imagewright.platforms.azure.sources import PLAN_TAGS, region
 
 
 def publish(
@@ -50,13 +50,27 @@ def publish(
 
 
 def tags_of(target: ManagedImageTarget, arm: Arm, deadline: Deadline) -> dict[str, str]:
+    return dict((_found(target, arm, deadline) or {}).get("tags") or {})
+
+
+def refuse_elsewhere(target: ManagedImageTarget, arm: Arm, deadline: Deadline) -> None:
+    """An image is replaced only where it is. Raises DistributionError."""
+    found = _found(target, arm, deadline)
+    if found is not None and region(found["location"]) != region(target.location):
+        raise DistributionError(
+            f"the managed image {target.image_id} is in {found['location']}, the target says {target.location}",
+            hint="give the region where it is, or another name",
+        )
+
+
+def _found(target: ManagedImageTarget, arm: Arm, deadline: Deadline) -> Json | None:
     image = image_id(target)
-    found = arm.at(image.subscription).find(
+    found: Json | None = arm.at(image.subscription).find(
         f"looking up the image {image.name}",
         deadline,
         lambda c, k: c.compute.images.get(image.resource_group, image.name, **k),
     )
-    return dict((found or {}).get("tags") or {})
+    return found
 
 
 def image_id(target: ManagedImageTarget) -> ResourceId:

@@ -147,6 +147,7 @@ def _target(target: Target, source: ExactSource, plan: Plan, arm: Arm, deadline:
             case ManagedImageTarget():
                 managed_image.refuse_unfit(source)
                 _group(managed_image.image_id(target).resource_group, arm, deadline)
+                managed_image.refuse_elsewhere(target, arm, deadline)
             case VhdTarget(uri=uri):
                 if not uri and plan.azure.resource_group:
                     _group(plan.azure.resource_group, arm, deadline)

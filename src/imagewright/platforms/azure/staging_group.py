@@ -58,7 +58,7 @@ class StagingGroup:
         if given is not None:
             found = self._existing(given.resource_group, deadline)
             if found is not None and not self._left_over(found, plan):
-                return self._shared(found, plan, tags, owner, deadline)
+                return self._shared(found, plan, tags, owner)
             return self._own(given.resource_group, plan, tags, owner, deadline, fresh=found is None)
         name = names.staging_group(plan.azure.resource_group, plan.name)
         return self._own(name, plan, tags, owner, deadline)
@@ -103,22 +103,19 @@ class StagingGroup:
         )
         return found
 
-    def _shared(
-        self, group: Json, plan: Plan, tags: tuple[tuple[str, str], ...], owner: Owner, deadline: Deadline
-    ) -> Place:
-        """The group stays; what the build puts into it goes, found by the build's tag."""
+    def _shared(self, group: Json, plan: Plan, tags: tuple[tuple[str, str], ...], owner: Owner) -> Place:
+        """The group stays as it is, its tags too: they are AIB's lock. What the build puts into it goes, found by the
+        build's tag."""
         refuse_foreign(group, plan)
         place = Place(self._arm.subscription, group["name"], plan.machine.location, tags, ours=False)
         self.owned = owner.own(Owned("azure", BUILD, place.id, self._build_id))
-        marks = {"usedBy": "Imagewright", TEMPLATE: plan.name, TEMPLATE_GROUP: plan.azure.resource_group}
-        self._put(place, (group.get("tags") or {}) | marks, deadline, group["location"])
         return place
 
-    def _put(self, place: Place, tags: dict[str, str], deadline: Deadline, location: str = "") -> int:
+    def _put(self, place: Place, tags: dict[str, str], deadline: Deadline) -> int:
         """The status of the answer: 201, or TAKEN where the group was there. An answer that came only after a retry
         counts as 201: it may speak of the group that the first attempt made."""
         body = {
-            "location": location or place.location,
+            "location": place.location,
             "tags": {name: names.tag(text) for name, text in tags.items()},
         }
 
@@ -155,8 +152,10 @@ def refuse_foreign(group: Json, plan: Plan) -> None:
             hint="AIB wants `stagingResourceGroup` in the template's region",
             origin=plan.origin,
         )
-    owner = (group.get("tags") or {}).get(TEMPLATE)
-    if owner not in (None, plan.name):
+    tags = {name.lower(): str(text) for name, text in (group.get("tags") or {}).items()}
+    owner = "/".join(filter(None, (tags.get(TEMPLATE_GROUP.lower()), tags.get(TEMPLATE.lower()))))
+    wanted = ((TEMPLATE, plan.name), (TEMPLATE_GROUP, plan.azure.resource_group))
+    if any(text and tags.get(name.lower(), text).lower() != text.lower() for name, text in wanted):
         raise PlatformError(
             f"the staging group {group['name']} belongs to the template {owner}",
             hint="give each template a staging group of its own",

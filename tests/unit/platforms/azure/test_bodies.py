@@ -165,7 +165,7 @@ PLAN = Plan(
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("tags", [None, {}, {"team": "x"}, {"imageTemplateName": "web"}])
+@pytest.mark.parametrize("tags", [None, {}, {"team": "x"}, {"imageTemplateName": "Web"}])
 def test_a_group_in_the_region_that_is_nobodys_or_our_own(tags: dict[str, str] | None) -> None:
     refuse_foreign({"name": "mine", "location": "eastus", "tags": tags}, PLAN)
 
