@@ -124,19 +124,18 @@ class AgentGuest:
             seconds=deadline.remaining(),
         )
         begun = run_command.start(self._arm, self._place, self._machine, name, script, deadline)
+        stopped: StoppedError | None = None
+        view: Json = {}
         try:
             view = self._followed(name, begun, streams, output, deadline)
-        except StoppedError:
-            view = None
+        except StoppedError as error:
+            stopped = error
         for each in streams:
             each.end(output)
-        if view is None and powers_off:
-            return 0
-        if view is None:
-            raise GuestError(
-                "the build VM was powered off while the script ran, and not by this build",
-                hint="the script did it, or somebody else",
-            )
+        if stopped is not None:
+            if powers_off:
+                return 0
+            raise stopped
         self._forget(name, deadline)
         return _exit_code(view, deadline)
 
