@@ -71,9 +71,27 @@ function packaged() {
 async function installed() {
   const { wheel, lock } = packaged();
   const digest = createHash('sha256').update(fs.readFileSync(wheel)).update(fs.readFileSync(lock)).digest('hex');
+  const name = path.join('imagewright', `${digest.slice(0, 16)}-${process.arch}`);
   const tools = process.env.AGENT_TOOLSDIRECTORY || path.join(os.homedir(), '.cache');
-  const home = path.join(tools, 'imagewright', `${digest.slice(0, 16)}-${process.arch}`);
+  const home = path.join(tools, name);
   if (await works(home)) return pythonOf(home);
+  if (writable(home)) return installedIn(home, wheel, lock);
+  // In a container, or by the agent's owner, the tool cache may be closed: then it is made for this job.
+  const own = path.join(process.env.AGENT_TEMPDIRECTORY || os.tmpdir(), name);
+  return (await works(own)) ? pythonOf(own) : installedIn(own, wheel, lock);
+}
+
+function writable(home) {
+  try {
+    fs.mkdirSync(path.dirname(home), { recursive: true });
+    fs.accessSync(path.dirname(home), fs.constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+async function installedIn(home, wheel, lock) {
   console.log('##[group]Installing Imagewright');
   const draft = `${home}.${process.pid}-${randomBytes(4).toString('hex')}`;
   try {

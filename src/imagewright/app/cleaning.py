@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cache
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 CLEANUP_SECONDS = 30 * 60.0
 LOOK_SECONDS = 0.5
+KILLED_SECONDS = 10.0
 
 
 def cleanup(
@@ -37,8 +39,8 @@ def cleanup(
 ) -> CleanupReport:
     """Delete what the ledgers of earlier builds list; a build whose process is alive is left alone unless forced.
 
-    `patience` is how many seconds a build may take to end: one that is dying then still deletes by itself, or leaves
-    its ledger to us.
+    `patience` is how many seconds a build that is over may take to end: one that is dying then still deletes by
+    itself, or leaves its ledger to us; one that heard of nothing is ended.
     """
     from imagewright.core.report import CleanupReport
     from imagewright.engine.build_directory import BuildDirectory, all_of, clear_staging, of_others
@@ -72,16 +74,29 @@ def cleanup(
 
 @contextmanager
 def _over(place: BuildDirectory, patience: float, show: Redact, clock: Clock) -> Iterator[bool]:
-    """Hold the lock of a build as soon as nobody else does; False where somebody still does after `patience`."""
-    until, told = clock.monotonic() + patience, False
+    """Hold the lock of a build as soon as nobody else does; False where somebody still does and there is no patience.
+
+    With `patience` the build is known to be over: in a container no signal of the runner has reached it. It is asked
+    to end when half of the time is over, and made to at the end.
+    """
+    from imagewright.engine.build_directory import end
+
+    begun, asked = clock.monotonic(), 0
+    steps = ((0.0, None), (patience / 2, signal.SIGTERM), (patience, getattr(signal, "SIGKILL", signal.SIGTERM)))
     while True:
+        waited = clock.monotonic() - begun
         with held(place.lock) as free:
-            if free or clock.monotonic() >= until:
+            if free or not patience or waited >= patience + KILLED_SECONDS:
                 yield free
                 return
-        if not told:
-            show(Note(f"build {place.build_id} still runs; its end is waited for"))
-            told = True
+        while asked < len(steps) and waited >= steps[asked][0]:
+            how = steps[asked][1]
+            asked += 1
+            if how is None:
+                show(Note(f"build {place.build_id} still runs; its end is waited for"))
+            else:
+                show(Note(f"build {place.build_id} still runs; it is sent {how.name}", Level.WARNING))
+                end(place, how)
         clock.wait(LOOK_SECONDS)
 
 

@@ -6,7 +6,9 @@ nobody any more, and what its ledger lists can be deleted.
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -44,6 +46,11 @@ class BuildDirectory:
     @property
     def lock(self) -> Path:
         return self.path / "lock"
+
+    @property
+    def holder(self) -> Path:
+        """A file with the id of the process that holds the lock, or held it."""
+        return self.path / "pid"
 
     def started(self) -> datetime:
         """When the build began: the lock file is written once. Of a directory that is gone: long ago."""
@@ -92,10 +99,19 @@ def occupied(home: Path, build_id: str) -> Iterator[BuildDirectory]:
     with held(place.lock, wait=True) as mine:  # a clean-up takes each lock for a moment
         if not mine:
             raise OptionsError(f"{place.path} went away at once", hint="is something else deleting it?")
+        place.holder.write_text(str(os.getpid()))
         try:
             yield place
         finally:
             shutil.rmtree(place.staging, ignore_errors=True)
+
+
+def end(place: BuildDirectory, how: signal.Signals) -> None:
+    """Send a signal to the build whose lock somebody holds: as long as that is so, its process is that one."""
+    with suppress(OSError, ValueError):
+        process = int(place.holder.read_text())
+        if process not in (0, 1, os.getpid()):
+            os.kill(process, how)
 
 
 @contextmanager

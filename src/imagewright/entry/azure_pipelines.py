@@ -6,10 +6,11 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from imagewright.core.secret import Secret
 from imagewright.entry.inputs import Inputs, of_variables
 from imagewright.options.outputs import OUTPUTS
 from imagewright.options.pipeline import PipelineOptions
@@ -24,6 +25,11 @@ DEFAULT_MINUTES = 60
 class AzurePipelines:
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
     dialect: AzurePipelinesDialect = field(default_factory=AzurePipelinesDialect)
+
+    @property
+    def secrets(self) -> Iterable[Secret]:
+        """The agent masks its log, and neither the summary page nor the files of the build."""
+        return (Secret(name, value) for name, value in self.environment.items() if name.startswith("SECRET_"))
 
     @property
     def temp(self) -> Path:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from imagewright.core.secret import Secret
 from imagewright.entry.inputs import Inputs, of_document, of_variables
 from imagewright.options.outputs import OUTPUTS
 from imagewright.options.pipeline import PipelineOptions
@@ -25,6 +26,11 @@ DEFAULT_ARTIFACTS = "workflow-artifacts"
 class GitHub:
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
     dialect: GitHubDialect = field(default_factory=GitHubDialect.fresh)
+
+    @property
+    def secrets(self) -> Iterable[Secret]:
+        """The runner tells nobody of them, and masks the summary page too."""
+        return ()
 
     @property
     def temp(self) -> Path:

@@ -6,6 +6,7 @@ import io
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ from imagewright.core.errors import CancelledError, ImagewrightError, OptionsErr
 from imagewright.core.events import Level, Note
 from imagewright.core.plan import OnError
 from imagewright.core.result import BuildResult, RunState
+from imagewright.core.secret import Mask
 from imagewright.entry import outputs
 from imagewright.entry.crash import crashes_saved
 from imagewright.entry.heartbeat import Pulse, beating
@@ -26,7 +28,7 @@ from imagewright.entry.inputs import Request, read
 from imagewright.entry.noted import Noted
 from imagewright.entry.notes import not_used, without_effect
 from imagewright.entry.signals import cancellable
-from imagewright.options import Options
+from imagewright.options import Options, Provenance
 from imagewright.options.choices import OnFailure, When
 from imagewright.options.table import PUBLISHER
 from imagewright.render.excerpt import Excerpts
@@ -50,7 +52,7 @@ def main(runner: Runner, arguments: Sequence[str]) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace", newline="\n")
     clock = SystemClock()
-    show = Redact()
+    show = Redact(mask=Mask(tuple(runner.secrets)))
     log = PipelineLog(
         sys.stdout,
         clock,
@@ -104,6 +106,18 @@ class Work:
     order: app.Order
     prepare: Preparation
     run: str
+
+
+NOT_OF_IMAGE = frozenset(
+    {"result", "output", "home", "quiet", "verbose", "cache", "cache_size", "cache_age", "no_cache"}
+)
+"""Inputs that say nothing of what is built."""
+
+
+def _of_image(options: Options) -> tuple[tuple[str, str], ...]:
+    """The inputs by which two steps of one job may differ in what they build."""
+    given = ((name, value) for name, value in options.given if value.provenance is Provenance.INPUT)
+    return tuple(sorted((name, str(value.value)) for name, value in given if name not in NOT_OF_IMAGE))
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +201,7 @@ class Job:
         known = options if writer(options) == PUBLISHER else app.with_whereabouts(options)
         if options.source_disk is None and not known.location:
             raise OptionsError("there is no location", hint="give `location`, for example westeurope")
-        leg = digest("imagewright.leg.v1", repr(request.pipeline.given))[:6]
+        leg = digest("imagewright.leg.v2", repr((request.pipeline.given, _of_image(request.options))))[:6]
         made = made_template(request.pipeline, known, f"{run}-{leg}")
         file = self.directory / "template.json"
         file.write_text(made.text, encoding="utf-8")
@@ -241,8 +255,10 @@ class Job:
         with beating(pulse):
             result = app.build(work.order, self.show)
         if memory is not None and result.state is RunState.SUCCEEDED:
-            memory.remember()
-        self._summary(build_summary(result, run_url=self.runner.run_url))
+            with suppress(CancelledError):
+                memory.remember()
+        with suppress(CancelledError):  # what was built is there, whoever wants to stop it now
+            self._summary(build_summary(result, run_url=self.runner.run_url))
         values = outputs.of_build(
             result,
             work.prepare.plan,

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Protocol
 
+from imagewright.core.secret import Secret
 from imagewright.entry.inputs import Inputs
 from imagewright.options.pipeline import PipelineOptions
 from imagewright.render.pipeline import Dialect
@@ -17,6 +18,11 @@ class Runner(Protocol):
 
     @property
     def dialect(self) -> Dialect: ...
+
+    @property
+    def secrets(self) -> Iterable[Secret]:
+        """What the job knows and nothing may show that the runner itself does not mask."""
+        ...
 
     @property
     def temp(self) -> Path:

@@ -36,6 +36,7 @@ NOTES = "imagewright-builds"
 
 _UV_RUN = (
     f"exec env {' '.join(f'-u {name}' for name in STEERING)} "
+    'UV_PROJECT_ENVIRONMENT="$RUNNER_TEMP/imagewright-venv" PYTHONPYCACHEPREFIX="$RUNNER_TEMP/imagewright-pycache" '
     '"$IMAGEWRIGHT_UV" run --project "$GITHUB_ACTION_PATH" --frozen --no-dev --extra azure --extra pipelines'
 )
 

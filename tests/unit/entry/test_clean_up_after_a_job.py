@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 
 import memory_platform
 import pytest
 from manual_clock import ManualClock
 
+from imagewright.core.clock import SystemClock
 from imagewright.core.ownership import Owned
 from imagewright.engine.build_directory import occupied
 from imagewright.engine.ledger import Ledger, pending
+from imagewright.entry import pipeline_cleanup
 from imagewright.entry.github import GitHub
 from imagewright.entry.pipeline import NOTED, Job
 from imagewright.platforms import PLATFORMS
@@ -42,13 +46,13 @@ class DyingBuild(ManualClock):
             self.owns = float("inf")
 
 
-def clean_up(build: DyingBuild, temp: Path, monkeypatch: pytest.MonkeyPatch) -> int:
+def clean_up(build: DyingBuild | SystemClock, temp: Path, monkeypatch: pytest.MonkeyPatch) -> int:
     monkeypatch.setitem(PLATFORMS, "memory", memory_platform.entry())
     runner = GitHub({"RUNNER_TEMP": str(temp), "INPUT_PLATFORM": "local"})
     show = Redact()
     log = PipelineLog(sys.stdout, build, Excerpts(mask=show.text), runner.dialect, workspace=temp, verbose=False)
     show.join(log)
-    with build.held:
+    with build.held if isinstance(build, DyingBuild) else nullcontext():
         return Job(runner, show, log, build, temp).cleanup()
 
 
@@ -71,3 +75,35 @@ def test_a_build_that_does_not_end_is_a_failure(
     assert "::error" in (said := capsys.readouterr().out)
     assert "build mine still runs" in said
     assert len(pending(build.place.ledger)) == 1
+
+
+BUILD = """
+import signal, sys
+from pathlib import Path
+from imagewright.core.ownership import Owned
+from imagewright.engine.build_directory import occupied
+from imagewright.engine.ledger import Ledger
+if sys.argv[2] == "stubborn":
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+with occupied(Path(sys.argv[1]), "mine") as place:
+    Ledger(place.ledger).own(Owned("memory", "machine", "machine-1"))
+    print(place.ledger, flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize(("kind", "ended"), [("meek", signal.SIGTERM), ("stubborn", signal.SIGKILL)])
+def test_a_build_that_heard_of_nothing_is_ended(
+    kind: str, ended: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As in a container, where the runner's signals end at the client of Docker."""
+    monkeypatch.setattr(pipeline_cleanup, "DYING_SECONDS", 1.0)
+    command = [sys.executable, "-c", BUILD, str(tmp_path / "home"), kind]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as build:
+        assert build.stdout is not None
+        ledger = build.stdout.readline()
+        (tmp_path / NOTED).write_text(ledger)
+        assert clean_up(SystemClock(), tmp_path, monkeypatch) == 0
+        assert build.wait() == -ended
+    assert "deleted machine machine-1" in capsys.readouterr().out
+    assert pending(Path(ledger.strip())) == ()
