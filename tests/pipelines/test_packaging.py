@@ -127,6 +127,15 @@ def test_what_breaks_is_made_anew(agent: Make, tmp_path: Path) -> None:
     assert homes(mine) == [home]
 
 
+def test_a_tool_cache_that_is_closed_is_done_without(agent: Make) -> None:
+    mine = agent(os.environ["PATH"])
+    mine.environment["AGENT_TOOLSDIRECTORY"] = "/dev/null/tools"
+    for installs in (True, False):
+        ran = mine.run(template=template("say hello"))
+        assert ran.result == "Succeeded", ran.log
+        assert ("Installing Imagewright" in ran.log) == installs
+
+
 def test_two_agents_of_one_machine_install_it_at_once(agent: Make, tmp_path: Path) -> None:
     mine = agent(os.environ["PATH"])
     others = [Agent(tmp_path / f"agent-{n}", mine.task, dict(mine.environment)) for n in range(2)]

@@ -14,6 +14,7 @@ import yaml
 from runner_grammar import github_commands, github_file
 from sample_template import template
 
+from imagewright.entry.azure_pipelines import AzurePipelines
 from imagewright.entry.github import GitHub
 from imagewright.entry.pipeline import main
 from imagewright.platforms import PLATFORMS
@@ -311,3 +312,36 @@ def test_the_folder_in_the_guest_by_the_former_name_and_by_ours(action: Action, 
     ran = action(**MADE, **{name: "web.v2"})
     assert ran.code == 0, ran.log
     assert f" from web.v2 to /tmp/{folder}, removed" in ran.log
+
+
+def test_steps_that_differ_in_any_input_of_the_image_make_images_of_their_own(action: Action) -> None:
+    for folder in ("web", "api"):
+        (action.workspace / folder).mkdir()
+        (action.workspace / folder / "app").touch()
+    given = [{"artifacts": "web"}, {"artifacts": "api"}, {"artifacts": "web", "location": "northeurope"}]
+    given.append({"artifacts": "web", "cache-size": "10GiB"})
+    legs = []
+    for number, more in enumerate(given, start=1):
+        assert action(**(MADE | more)).code == 0
+        (file,) = action.root.glob(f"temp-{number}/*/template.json")
+        image = json.loads(file.read_text("utf-8"))["properties"]["distribute"][0]["imageId"]
+        legs.append(image.rpartition("-")[2])
+    assert len(set(legs)) == 3
+    assert legs[3] == legs[0]
+
+
+def test_a_secret_variable_of_azure_pipelines_is_on_no_page_and_in_no_file(action: Action) -> None:
+    environment = {
+        "AGENT_TEMPDIRECTORY": str(action.root),
+        "IMAGEWRIGHT_HOME": str(action.home(1)),
+        "IMAGEWRIGHT_PLATFORM": "local",
+        "SECRET_APITOKEN": "hunter2hunter2",
+        "INPUT_TEMPLATE": template("say token=hunter2hunter2\nfail 1"),
+    }
+    assert main(AzurePipelines(environment), ["build"]) == 3
+    assert "token=${SECRET_APITOKEN}" in action.capture.readouterr().out
+    written = [
+        path for path in action.root.rglob("*") if path.is_file() and path.suffix in (".md", ".json", ".jsonl")
+    ]
+    assert {path.suffix for path in written} == {".md", ".json", ".jsonl"}
+    assert [path for path in written if "hunter2" in path.read_text("utf-8") and path.name != "template.json"] == []
