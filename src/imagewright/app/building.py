@@ -115,7 +115,7 @@ def _run(plan: Plan, order: Order, place: BuildDirectory, show: Redact, clock: C
         if result.state is not RunState.CANCELED and policy_of(order.options).keep is not Keep.NONE:
             level = Level.WARNING if result.failure is None else Level.DEBUG
             prune_quietly(platform, limits_of(order.options), show, level)
-        return show.masked(replace(result, log=str(place.log)))
+        return show.result(replace(result, log=str(place.log)))
 
 
 @contextmanager

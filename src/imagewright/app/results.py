@@ -23,4 +23,4 @@ def refused(options: Options, error: BaseException, show: Redact) -> BuildResult
     else:
         failure = Failure(type(error).__name__, str(error), "this is a defect of Imagewright")
     state = RunState.CANCELED if isinstance(error, CancelledError) else RunState.FAILED
-    return show.masked(BuildResult("", "", options.platform, state, failure=failure))
+    return show.result(BuildResult("", "", options.platform, state, failure=failure))

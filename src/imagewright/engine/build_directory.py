@@ -82,7 +82,7 @@ def _is_closed(path: Path) -> bool:
     except PermissionError:
         return True
     except OSError:
-        return False
+        pass
     return False
 
 
@@ -99,7 +99,8 @@ def occupied(home: Path, build_id: str) -> Iterator[BuildDirectory]:
     with held(place.lock, wait=True) as mine:  # a clean-up takes each lock for a moment
         if not mine:
             raise OptionsError(f"{place.path} went away at once", hint="is something else deleting it?")
-        place.holder.write_text(str(os.getpid()))
+        with suppress(OSError):  # a full disk is told by whoever needs the room
+            place.holder.write_text(str(os.getpid()))
         try:
             yield place
         finally:

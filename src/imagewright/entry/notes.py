@@ -15,7 +15,7 @@ WHERE_ARTIFACTS_ARE = ("", "/tmp", "c:")
 """What `customizer-destination` may say without a contradiction, as azure/build-vm-image has it."""
 
 
-ANYWHERE = frozenset({"subscription_id", "resource_group", "location"})
+ANYWHERE = frozenset({"subscription", "resource_group", "location"})
 """Options of Azure that make the ids of a template complete, wherever it is built."""
 
 

@@ -52,7 +52,7 @@ def main(runner: Runner, arguments: Sequence[str]) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace", newline="\n")
     clock = SystemClock()
-    show = Redact(mask=Mask(tuple(runner.secrets)))
+    show = Redact(job=Mask(tuple(runner.secrets)))
     log = PipelineLog(
         sys.stdout,
         clock,
@@ -201,7 +201,8 @@ class Job:
         known = options if writer(options) == PUBLISHER else app.with_whereabouts(options)
         if options.source_disk is None and not known.location:
             raise OptionsError("there is no location", hint="give `location`, for example westeurope")
-        leg = digest("imagewright.leg.v2", repr((request.pipeline.given, _of_image(request.options))))[:6]
+        given = repr((request.pipeline.given, _of_image(request.options)))
+        leg = digest("imagewright.leg.v2", self.show.text(given))[:6]
         made = made_template(request.pipeline, known, f"{run}-{leg}")
         file = self.directory / "template.json"
         file.write_text(made.text, encoding="utf-8")

@@ -7,7 +7,8 @@ import threading
 from enum import Enum
 from typing import TypeVar
 
-from imagewright.core.events import Emit, Event, Level, Note
+from imagewright.core.events import BuildFinished, Diagnosed, Emit, Event, Level, Note, Output
+from imagewright.core.result import BuildResult
 from imagewright.core.secret import Mask, Secret
 
 T = TypeVar("T")
@@ -18,15 +19,19 @@ class Redact:
 
     What must not be shown is learned as the build goes: `learn` takes a plan's mask. A sink that cannot be written to
     any more (a closed pipe, a full disk) is dropped and the others are told: a build that owns machines goes on.
+
+    `job` are secrets that are none of the template's: they are taken out of what people and guests say, and not out
+    of names and ids, of which one may be a part (the subscription's id is a secret variable in many a pipeline).
     """
 
-    def __init__(self, *sinks: Emit, mask: Mask | None = None) -> None:
+    def __init__(self, *sinks: Emit, mask: Mask | None = None, job: Mask | None = None) -> None:
         self._sinks = list(sinks)
         self._lock = threading.RLock()
         self.mask = mask or Mask()
+        self._job = job or Mask()
 
     def __call__(self, event: Event) -> None:
-        event = masked(event, self.mask)
+        event = self._said(masked(event, self.mask))
         with self._lock:
             for sink in tuple(self._sinks):
                 try:
@@ -37,11 +42,26 @@ class Redact:
 
     def text(self, text: str) -> str:
         """`text` without secrets, for what is shown beside the events."""
-        return self.mask(text)
+        return self._job(self.mask(text))
 
     def masked(self, value: T) -> T:
-        """A frozen value without secrets."""
+        """A frozen value without secrets of the template."""
         return masked(value, self.mask)
+
+    def result(self, result: BuildResult) -> BuildResult:
+        """A result that may be shown and kept."""
+        result = self.masked(result)
+        failure, others = masked(result.failure, self._job), masked(result.target_failures, self._job)
+        return dataclasses.replace(result, failure=failure, target_failures=others)
+
+    def _said(self, event: Event) -> Event:
+        match event:
+            case Output() | Note() | Diagnosed():
+                return masked(event, self._job)
+            case BuildFinished():
+                return BuildFinished(self.result(event.result))
+            case _:
+                return event
 
     def learn(self, mask: Mask) -> None:
         known = set(self.mask.secrets)

@@ -84,7 +84,7 @@ def test_a_plan_that_validates_the_source_only(cli) -> None:
 
 def test_who_forgets_the_platform_of_an_option_is_told(cli) -> None:
     template = cli.template("say one")
-    assert cli("plan", template, "--zone", "1", "--spot", "--location", "westeurope") == 0
+    assert cli("plan", template, "--zone", "1", "--spot", "--location", "westeurope", "--subscription", "s") == 0
     told = [line for line in cli.err.splitlines() if "has no effect" in line]
     assert len(told) == 2
     assert "`--zone` has no effect on the platform `local`" in told[0]

@@ -345,3 +345,21 @@ def test_a_secret_variable_of_azure_pipelines_is_on_no_page_and_in_no_file(actio
     ]
     assert {path.suffix for path in written} == {".md", ".json", ".jsonl"}
     assert [path for path in written if "hunter2" in path.read_text("utf-8") and path.name != "template.json"] == []
+
+
+def test_a_secret_variable_may_be_a_part_of_an_id(action: Action) -> None:
+    """As the subscription's id often is: the outputs hold it all the same."""
+    environment = {
+        "AGENT_TEMPDIRECTORY": str(action.root),
+        "IMAGEWRIGHT_HOME": str(action.home(1)),
+        "IMAGEWRIGHT_PLATFORM": "local",
+        "SECRET_PART": "memory/out0",
+        "INPUT_TEMPLATE": to_gallery(GALLERY, script="say memory/out0"),
+    }
+    assert main(AzurePipelines(environment), ["build"]) == 0
+    said = action.capture.readouterr().out
+    assert "| ${SECRET_PART}" in said
+    (result,) = action.root.rglob("result.json")
+    (output,) = json.loads(result.read_text("utf-8"))["runOutputs"]
+    assert output["artifactId"] == "/memory/out0"
+    assert "isOutput=true;]/memory/out0" in said
