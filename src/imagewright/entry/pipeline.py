@@ -25,10 +25,11 @@ from imagewright.entry import outputs
 from imagewright.entry.crash import crashes_saved
 from imagewright.entry.heartbeat import Pulse, beating
 from imagewright.entry.inputs import Request, read
+from imagewright.entry.leg import leg
 from imagewright.entry.noted import Noted
 from imagewright.entry.notes import not_used, without_effect
 from imagewright.entry.signals import cancellable
-from imagewright.options import Options, Provenance
+from imagewright.options import Options
 from imagewright.options.choices import OnFailure, When
 from imagewright.options.table import PUBLISHER
 from imagewright.render.excerpt import Excerpts
@@ -106,18 +107,6 @@ class Work:
     order: app.Order
     prepare: Preparation
     run: str
-
-
-NOT_OF_IMAGE = frozenset(
-    {"result", "output", "home", "quiet", "verbose", "cache", "cache_size", "cache_age", "no_cache"}
-)
-"""Inputs that say nothing of what is built."""
-
-
-def _of_image(options: Options) -> tuple[tuple[str, str], ...]:
-    """The inputs by which two steps of one job may differ in what they build."""
-    given = ((name, value) for name, value in options.given if value.provenance is Provenance.INPUT)
-    return tuple(sorted((name, str(value.value)) for name, value in given if name not in NOT_OF_IMAGE))
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,9 +190,7 @@ class Job:
         known = options if writer(options) == PUBLISHER else app.with_whereabouts(options)
         if options.source_disk is None and not known.location:
             raise OptionsError("there is no location", hint="give `location`, for example westeurope")
-        given = repr((request.pipeline.given, _of_image(request.options)))
-        leg = digest("imagewright.leg.v2", self.show.text(given))[:6]
-        made = made_template(request.pipeline, known, f"{run}-{leg}")
+        made = made_template(request.pipeline, known, f"{run}-{leg(request, self.show.text)}")
         file = self.directory / "template.json"
         file.write_text(made.text, encoding="utf-8")
         self.log.open(f"The template made of the inputs ({file})")
