@@ -22,16 +22,16 @@ class OtherProcess(dict[str, set[gallery.Version]]):
 
 
 def _race(
-    world: AzureWorld, path: str, method: str, *targets: Target, policy: CachePolicy | None = None
+    world: AzureWorld, path: str, method: str, *targets: Target, policy: CachePolicy | None = None, after: int = 0
 ) -> tuple[BuildResult, BuildResult]:
-    """A build, and another one that runs from start to end within a request of the first."""
+    """A build, and another one that runs from start to end within a request of the first, `after` some like it."""
     inner: list[BuildResult] = []
     keeping = {"policy": policy} if policy else {}
 
     def other() -> None:
         inner.append(world.build(world.plan("echo other", targets=targets), **keeping))  # type: ignore[arg-type]
 
-    world.simulator.faults.add(Fault(path, method, times=1, then=other))
+    world.simulator.faults.add(Fault(path, method, times=1, after=after, then=other))
     outer = world.build(world.plan("echo this", targets=targets), **keeping)  # type: ignore[arg-type]
     return outer, inner[0]
 
@@ -54,7 +54,7 @@ def test_the_loser_of_an_exact_version_leaves_the_winners(world: AzureWorld, mon
 
 
 def test_the_loser_of_a_managed_image_leaves_the_winners(world: AzureWorld) -> None:
-    outer, inner = _race(world, ".*/Microsoft.Compute/images/web", "GET", world.managed())
+    outer, inner = _race(world, ".*/Microsoft.Compute/images/web", "GET", world.managed(), after=1)
     assert (inner.state, outer.state) == (RunState.SUCCEEDED, RunState.FAILED), inner.failure
     assert world.left() == {inner.run_outputs[0].artifact_id}, (world.notes, outer.left_behind, inner.left_behind)
 
