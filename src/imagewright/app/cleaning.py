@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 CLEANUP_SECONDS = 30 * 60.0
 LOOK_SECONDS = 0.5
+KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
 KILLED_SECONDS = 10.0
 
 
@@ -81,23 +82,23 @@ def _over(place: BuildDirectory, patience: float, show: Redact, clock: Clock) ->
     """
     from imagewright.engine.build_directory import end
 
-    begun, asked = clock.monotonic(), 0
-    steps = ((0.0, None), (patience / 2, signal.SIGTERM), (patience, getattr(signal, "SIGKILL", signal.SIGTERM)))
-    while True:
-        waited = clock.monotonic() - begun
-        with held(place.lock) as free:
-            if free or not patience or waited >= patience + KILLED_SECONDS:
-                yield free
-                return
-        while asked < len(steps) and waited >= steps[asked][0]:
-            how = steps[asked][1]
-            asked += 1
-            if how is None:
-                show(Note(f"build {place.build_id} still runs; its end is waited for"))
-            else:
-                show(Note(f"build {place.build_id} still runs; it is sent {how.name}", Level.WARNING))
-                end(place, how)
-        clock.wait(LOOK_SECONDS)
+    begun = clock.monotonic()
+    with held(place.lock) as free:
+        if free or not patience:
+            yield free
+            return
+    show(Note(f"build {place.build_id} still runs; its end is waited for"))
+    for seconds, how in ((patience / 2, signal.SIGTERM), (patience, KILL), (patience + KILLED_SECONDS, None)):
+        while clock.monotonic() < begun + seconds:
+            clock.wait(LOOK_SECONDS)
+            with held(place.lock) as free:
+                if free:
+                    yield free
+                    return
+        if how is not None:
+            show(Note(f"build {place.build_id} still runs; it is sent {how.name}", Level.WARNING))
+            end(place, how)
+    yield False
 
 
 def _strays(options: Options, show: Redact, clock: Clock, sign_in: SignIn | None) -> CleanupReport:

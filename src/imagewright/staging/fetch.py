@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import http.client
 import io
@@ -13,12 +12,12 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-from imagewright.core.address import shown, without_user
+from imagewright.core.address import shown
 from imagewright.core.clock import Deadline
 from imagewright.core.errors import FetchError, PlatformError
 from imagewright.core.files import oddity
+from imagewright.staging.request import ask
 
 ATTEMPTS = 5
 CONNECT_SECONDS = 30.0
@@ -66,39 +65,6 @@ def read(uri: str, target: Path, deadline: Deadline, progress: Progress | None =
         ) from error
 
 
-def asking(uri: str, method: str = "GET") -> urllib.request.Request:
-    """The request for `uri`. Raises ValueError."""
-    address, user = without_user(uri)
-    headers = {"User-Agent": "imagewright", "Accept-Encoding": "identity"}
-    request = urllib.request.Request(address, headers=headers, method=method)
-    if user:
-        request.add_unredirected_header("Authorization", f"Basic {base64.b64encode(user.encode()).decode()}")
-    return request
-
-
-def opened(request: urllib.request.Request, seconds: float) -> http.client.HTTPResponse:
-    """The answer to `request`, wherever it is sent on to. Another host than the first does not see the user."""
-    answer: http.client.HTTPResponse = urllib.request.build_opener(_SameUser).open(request, timeout=seconds)
-    return answer
-
-
-class _SameUser(urllib.request.HTTPRedirectHandler):
-    """Logs in again where a redirection stays on its host; one from http to https does too."""
-
-    def redirect_request(self, req: Any, fp: Any, code: Any, msg: Any, headers: Any, newurl: str) -> Any:
-        further = super().redirect_request(req, fp, code, msg, headers, newurl)
-        login = req.unredirected_hdrs.get("Authorization")
-        if further is not None and login and _may_see(req.full_url, further.full_url):
-            further.add_unredirected_header("Authorization", login)
-        return further
-
-
-def _may_see(one: str, other: str) -> bool:
-    here, there = urllib.parse.urlsplit(one), urllib.parse.urlsplit(other)
-    secured = (here.scheme, there.scheme, here.port, there.port) == ("http", "https", None, None)
-    return here.hostname == there.hostname and ((here.scheme, here.port) == (there.scheme, there.port) or secured)
-
-
 def local_path(uri: str) -> Path:
     """The path behind `file:///...` or behind a plain path."""
     parts = urllib.parse.urlsplit(uri)
@@ -126,7 +92,7 @@ def _pauses() -> Iterator[float]:
 def _attempt(uri: str, target: Path, deadline: Deadline, progress: Progress | None) -> tuple[str, int]:
     try:
         seconds = min(CONNECT_SECONDS, deadline.remaining() or 0.1)
-        with opened(asking(uri), seconds) as answer:
+        with ask(uri, seconds) as answer:
             expected = answer.length
             sha256, size = _copy(answer, target, deadline, progress, expected or 0)
             if expected is not None and size != expected:

@@ -187,16 +187,14 @@ class Template:
         if (key := self._variables.get(name.lower())) is not None:
             return self.evaluate(variables[key], f"{pointer}/{escape(key)}")
         copies = variables.get("copy")
-        loops = {
-            str(loop.get("name", "")): (f"{pointer}/copy/{index}", loop)
-            for index, loop in enumerate(copies if isinstance(copies, list) else [])
-            if isinstance(loop, dict)
-        }
-        for known, (place, loop) in loops.items():
-            if known.lower() == name.lower():
-                places: dict[str, Place] = {}
-                return Located(self._copies(loop, place, "", Scope(self), places), places)
-        raise self._missing("variable", name, [*self._variables.values(), *loops])
+        looped = []
+        for index, loop in enumerate(copies if isinstance(copies, list) else []):
+            if isinstance(loop, dict):
+                looped.append(str(loop.get("name", "")))
+                if looped[-1].lower() == name.lower():
+                    places: dict[str, Place] = {}
+                    return Located(self._copies(loop, f"{pointer}/copy/{index}", "", Scope(self), places), places)
+        raise self._missing("variable", name, [*self._variables.values(), *looped])
 
     def _missing(self, kind: str, name: str, known: Sequence[str]) -> ExpressionError:
         self.effort.spend(min(len(known), MOST_LOOKED_AT))

@@ -138,13 +138,12 @@ def _from_file(document: Document, report: Report) -> dict[str, Supplied] | None
 
 def undeclared(given: Mapping[str, Supplied], data: Mapping[str, object], report: Report) -> None:
     """Report values for which the template has no parameter."""
-    parameters = data.get("parameters")
-    known = [str(one) for one in parameters] if isinstance(parameters, dict) else []
-    lower = {one.lower() for one in known}
+    known = declarations(data, "")
+    names = [one.name for one in known.values()]
     for name, value in given.items():
-        if name not in lower:
+        if name not in known:
             message = f"the template has no parameter '{name}'"
-            report.error("unknown-parameter", message, value.origin, hint_for(name, known))
+            report.error("unknown-parameter", message, value.origin, hint_for(name, names))
 
 
 def converted(given: Supplied, parameter: Declared, report: Report) -> object:

@@ -330,16 +330,23 @@ def test_steps_that_differ_in_any_input_of_the_image_make_images_of_their_own(ac
     assert legs[3] == legs[0]
 
 
-def test_a_secret_variable_of_azure_pipelines_is_on_no_page_and_in_no_file(action: Action) -> None:
+def task(action: Action, body: str, **secrets: str) -> tuple[int, str]:
+    """The exit code and the log of the Azure Pipelines task in a job with these secret variables."""
     environment = {
         "AGENT_TEMPDIRECTORY": str(action.root),
         "IMAGEWRIGHT_HOME": str(action.home(1)),
         "IMAGEWRIGHT_PLATFORM": "local",
-        "SECRET_APITOKEN": "hunter2hunter2",
-        "INPUT_TEMPLATE": template("say token=hunter2hunter2\nfail 1"),
+        "INPUT_TEMPLATE": body,
+        **{f"SECRET_{name}": value for name, value in secrets.items()},
     }
-    assert main(AzurePipelines(environment), ["build"]) == 3
-    assert "token=${SECRET_APITOKEN}" in action.capture.readouterr().out
+    code = main(AzurePipelines(environment), ["build"])
+    return code, action.capture.readouterr().out
+
+
+def test_a_secret_variable_of_azure_pipelines_is_on_no_page_and_in_no_file(action: Action) -> None:
+    code, said = task(action, template("say token=hunter2hunter2\nfail 1"), APITOKEN="hunter2hunter2")
+    assert code == 3
+    assert "token=${SECRET_APITOKEN}" in said
     written = [
         path for path in action.root.rglob("*") if path.is_file() and path.suffix in (".md", ".json", ".jsonl")
     ]
@@ -349,15 +356,8 @@ def test_a_secret_variable_of_azure_pipelines_is_on_no_page_and_in_no_file(actio
 
 def test_a_secret_variable_may_be_a_part_of_an_id(action: Action) -> None:
     """As the subscription's id often is: the outputs hold it all the same."""
-    environment = {
-        "AGENT_TEMPDIRECTORY": str(action.root),
-        "IMAGEWRIGHT_HOME": str(action.home(1)),
-        "IMAGEWRIGHT_PLATFORM": "local",
-        "SECRET_PART": "memory/out0",
-        "INPUT_TEMPLATE": to_gallery(GALLERY, script="say memory/out0"),
-    }
-    assert main(AzurePipelines(environment), ["build"]) == 0
-    said = action.capture.readouterr().out
+    code, said = task(action, to_gallery(GALLERY, script="say memory/out0"), PART="memory/out0")
+    assert code == 0
     assert "| ${SECRET_PART}" in said
     (result,) = action.root.rglob("result.json")
     (output,) = json.loads(result.read_text("utf-8"))["runOutputs"]

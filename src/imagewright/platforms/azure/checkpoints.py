@@ -108,7 +108,7 @@ class Checkpoints:
         same key meanwhile is as good."""
         place = self._open(owner, deadline)
         tags = tags_of(state, note, len(disks), self._build, self._clock.now(), self._lifetime)
-        place = dataclasses.replace(place, tags=tuple((dict(self._choices.tags) | tags).items()))
+        place = dataclasses.replace(place, tags=self._choices.tagged(tags))
         state = dataclasses.replace(state, build=self._build)
         held = [place.resource(SNAPSHOT, names.snapshot(state.key, number)) for number in range(len(disks))]
         owned = [owner.own(claims.claim(each, self._build)) for each in held]
@@ -213,7 +213,7 @@ class Checkpoints:
         if found is None:
             self._empty = owner.own(Owned("azure", EMPTY_GROUP, place.id))
             ours = {"createdBy": "Imagewright", "imagewright-cache": "1"}
-            body = {"location": self._location, "tags": dict(self._choices.tags) | ours}
+            body = {"location": self._location, "tags": dict(self._choices.tagged(ours))}
             self._arm.ask(
                 f"creating the cache group {self.group}",
                 deadline,

@@ -41,3 +41,7 @@ class AzureChoices:
     cache_days: float = 30.0
     keeps: bool = False
     end_of_life_days: float = 0.0
+
+    def tagged(self, own: dict[str, str]) -> tuple[tuple[str, str], ...]:
+        """The user's tags and our `own`, which win."""
+        return tuple((dict(self.tags) | own).items())

@@ -137,8 +137,8 @@ class StagingGroup:
             names.STARTED: names.stamp(self._clock.now()),
             names.EXPIRES: names.stamp(self._expires(plan)),
         }
-        wanted = dict(plan.azure.managed_resource_tags) | dict(self._choices.tags)
-        return tuple({name: names.tag(text) for name, text in (wanted | ours).items()}.items())
+        wanted = dict(plan.azure.managed_resource_tags) | dict(self._choices.tagged(ours))
+        return tuple((name, names.tag(text)) for name, text in wanted.items())
 
     def _expires(self, plan: Plan) -> datetime:
         return self._clock.now() + timedelta(seconds=plan.timeout) + SLACK

@@ -142,7 +142,7 @@ class Storage:
 
     def lasting(self, place: Place, container: str, build: str, owner: Owner, emit: Emit, deadline: Deadline) -> str:
         """The URL of a container that outlives the build, in an account that is the same for every build."""
-        place = replace(place, tags=tuple((dict(self._choices.tags) | dict(place.tags)).items()))
+        place = replace(place, tags=self._choices.tagged(dict(place.tags)))
         with self._lock:
             if self._choices.storage_account:
                 account = self._account(place, deadline)

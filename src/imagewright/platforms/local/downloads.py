@@ -18,6 +18,7 @@ from imagewright.core.files import digest_of
 from imagewright.platforms.local import qemu_img
 from imagewright.platforms.local.catalog import Download
 from imagewright.staging import fetch as fetching
+from imagewright.staging.request import ask
 
 _HEX = r"(?:[0-9a-fA-F]{128}|[0-9a-fA-F]{64})"
 
@@ -87,7 +88,7 @@ def _day(url: str) -> str:
     """The day on which the server says that the file changed, today if it does not say."""
     changed = ""
     try:
-        with fetching.opened(fetching.asking(url, "HEAD"), 30) as answer:
+        with ask(url, 30, "HEAD") as answer:
             changed = answer.headers.get("Last-Modified", "")
         day = parsedate_to_datetime(changed)
     except (OSError, ValueError, http.client.HTTPException):
