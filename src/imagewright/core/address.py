@@ -5,6 +5,14 @@ from __future__ import annotations
 import re
 import urllib.parse
 
+_SIGNED = re.compile(r"\?[^\s'\"<>]*\bsig=[^\s'\"<>]*")
+_USER = re.compile(r"(?<=://)[^/\s'\"<>@]+@")
+
+
+def hidden(text: str) -> str:
+    """A text in which addresses may stand, without who they say is asking and what they are signed with."""
+    return _USER.sub("…@", _SIGNED.sub("?…", text))
+
 
 def bare(uri: str) -> str:
     """The URI without its user and its query: it says where, and lets nobody in."""

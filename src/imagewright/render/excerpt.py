@@ -6,6 +6,7 @@ from bisect import bisect_left
 from collections.abc import Callable
 from pathlib import Path
 
+from imagewright.core.address import hidden
 from imagewright.core.errors import Diagnostic, Severity
 from imagewright.core.origin import Origin
 from imagewright.render.defuse import defuse, defuse_lines
@@ -18,7 +19,7 @@ BEFORE, AFTER = 2, 2
 
 
 class Excerpts:
-    """Shows places in files. `mask` takes secrets out."""
+    """Shows places in files. `mask` takes secrets out; logins and signatures of addresses are never shown."""
 
     def __init__(self, paint: Paint | None = None, *, mask: Callable[[str], str] = str) -> None:
         self.paint = paint or Paint()
@@ -86,12 +87,15 @@ class Excerpts:
 
     def _visible(self, line: str) -> str:
         """`line` without secrets. A tab is as wide as four spaces."""
-        return self._mask(line).replace("\t", "    ")
+        return self._hide(line).replace("\t", "    ")
 
     def _holds_secret(self, line: str) -> bool:
         if line not in self._secretive:
-            self._secretive[line] = self._mask(line) != line
+            self._secretive[line] = self._hide(line) != line
         return self._secretive[line]
+
+    def _hide(self, text: str) -> str:
+        return hidden(self._mask(text))
 
     def _lines_of(self, file: str) -> tuple[str, ...]:
         if file not in self._files:
@@ -100,7 +104,7 @@ class Excerpts:
 
     def shown(self, text: str) -> list[str]:
         """`text` as it may be shown: without secrets, harmless."""
-        return defuse_lines(self._mask(text))
+        return defuse_lines(self._hide(text))
 
 
 def _read(file: str) -> tuple[str, ...]:

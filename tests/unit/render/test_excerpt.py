@@ -109,6 +109,13 @@ def test_a_secret_is_whole_when_a_long_line_is_cut(column: int) -> None:
     assert "hunt" not in "".join(excerpts.place(Origin("-", 1, column, length=30)))
 
 
+def test_logins_and_signatures_in_addresses_are_not_shown() -> None:
+    text = '"scriptUri": "https://me:s3cret@h.org/a.sh?sv=1&sig=s3cret%3D", "name": "x"'
+    lines = place(text, line=1, column=text.index('"name"') + 1, length=6)
+    assert lines[2] == '1 | "scriptUri": "https://…@h.org/a.sh?…", "name": "x"'
+    assert lines[3].index("^") == lines[2].index('"name"')
+
+
 def test_lines_of_a_private_file_are_not_shown() -> None:
     excerpts = Excerpts()
     excerpts.remember("-", b"hunter2")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
+from imagewright.core.address import hidden
 from imagewright.core.errors import (
     AuthenticationError,
     ImagewrightError,
@@ -212,7 +213,6 @@ _QUOTA = re.compile(
     re.DOTALL,
 )
 _POLICY = re.compile(r'"policyAssignment":\{"name":"([^"]+)"')
-_SIGNED = re.compile(r"\?[^\s'\"<>]*\bsig=[^\s'\"<>]*")
 _STANDARD_SECURITY = "UseStandardSecurityType"
 STANDARD_SECURITY = (
     f"az feature register --namespace Microsoft.Compute --name {_STANDARD_SECURITY}, "
@@ -302,7 +302,7 @@ def _text(error: Exception) -> str:
     text = str(getattr(found, "message", "") or getattr(error, "message", "") or error)
     details = [str(getattr(one, "message", "")) for one in getattr(found, "details", None) or []]
     whole = " ".join(part for part in (text, *(one for one in details if one and one not in text)) if part)
-    whole = _SIGNED.sub("?…", whole)
+    whole = hidden(whole)
     first = re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", whole)).strip()
     return first[:1000].rstrip(". ") or type(error).__name__
 
